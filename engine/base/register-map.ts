@@ -73,7 +73,10 @@ export function findRegister(map: RegisterMap, offset: number): RegisterHit | un
 }
 
 /** `FIELD=value` for each field of a register value; enumerated values by name. */
-export function decodeFields(register: Register, value: bigint): { name: string; value: bigint; text?: string }[] {
+export function decodeFields(
+  register: Register,
+  value: bigint,
+): { name: string; value: bigint; text?: string }[] {
   return (register.fields ?? []).map((field) => {
     const width = BigInt(field.hi - field.lo + 1);
     const fieldValue = (value >> BigInt(field.lo)) & ((1n << width) - 1n);
