@@ -24,9 +24,10 @@ export const SLOT_SINK = 33;
 export const SLOT_T0 = 34;
 export const CPU_SP = 0x100;
 export const CPU_PC = 0x150;
-/** Flags: N is the sign and Z the zeroness of this 64-bit value ... */
-export const CPU_NZ = 0x158;
-/** ... C and V are 0 or 1 (u32). N and Z both set is written as NZ_BOTH below. */
+/** Flags, lazily: N is the sign of the 64-bit value here, and Z is set when the one at CPU_Z is zero ... */
+export const CPU_N = 0x158;
+export const CPU_Z = 0x1d0;
+/** ... C and V are 0 or 1 (u32). */
 export const CPU_C = 0x160;
 export const CPU_V = 0x164;
 /** Scratch for slow paths: 64-bit address, two 64-bit data words. */
