@@ -1,0 +1,136 @@
+/*
+ * Conversions between formats and with integers: FPConvert, FPRoundInt, FPToFixed and FixedToFP of the Arm
+ * ARM (DDI 0487, J1.3).
+ */
+import {
+  AHP,
+  DN,
+  FZ16,
+  IOC,
+  IXC,
+  bias,
+  defaultNaN,
+  expOf,
+  flushInput,
+  fracBits,
+  infinity,
+  isInf,
+  isNaN,
+  isNegative,
+  isSNaN,
+  isZero,
+  magnitude,
+  minNormal,
+  ones,
+  processNaN,
+  quietBit,
+  raise,
+  round,
+  roundsUp,
+  shiftRightJam,
+  sigOf,
+  signBit,
+  signed,
+} from "./softfloat";
+
+/** FPConvert. Here env is to keep AHP; FZ16 does not matter to conversions between formats. */
+export function convert(from: i32, to: i32, a: u64, env: u32, mode: u32): u64 {
+  env &= ~FZ16;
+  const sign = isNegative(from, a);
+  const alternative = (env & AHP) != 0;
+  if (from != 1) a = flushInput(from, a, env);
+  if (isZero(from, a)) return signed(to, sign);
+  if (from == 1 && alternative && magnitude(1, a) >= infinity(1)) {
+    // Exponent 31 is one more binade, not infinities and NaNs.
+    return round(to, sign, 16, (a << 53) | 0x8000000000000000, env, mode);
+  }
+  if (isNaN(from, a)) {
+    const dropped = to == 1 && alternative;
+    if (dropped || isSNaN(from, a)) raise(IOC);
+    if (dropped) return signed(to, sign);
+    if (env & DN) return defaultNaN(to);
+    // FPConvertNaN: the top of the fraction stays at the top.
+    const frac = (a << (64 - fracBits(from))) >> (64 - fracBits(to));
+    return signed(to, sign) | infinity(to) | quietBit(to) | frac;
+  }
+  if (isInf(from, a)) {
+    if (to == 1 && alternative) {
+      raise(IOC);
+      return signed(to, sign) | 0x7fff;
+    }
+    return signed(to, sign) | infinity(to);
+  }
+  return round(to, sign, expOf(from, a), sigOf(from, a), env, mode);
+}
+
+/** FPRoundInt. `exact`: raise IXC when the value changes (FRINTX). */
+export function roundInt(sz: i32, a: u64, env: u32, mode: u32, exact: bool): u64 {
+  a = flushInput(sz, a, env);
+  if (isNaN(sz, a)) return processNaN(sz, a, env);
+  const frac = fracBits(sz);
+  const m = magnitude(sz, a);
+  const exp = <i32>(m >> frac) - bias(sz);
+  if (exp >= frac || m == 0) return a;
+  const sign = isNegative(sz, a);
+  let r: u64;
+  let rest: u64;
+  if (exp < 0) {
+    const half = <u64>(bias(sz) - 1) << frac;
+    rest = m == half ? 0x8000000000000000 : m > half ? 0x8000000000000001 : 1;
+    r = roundsUp(mode, sign, 0, rest) ? <u64>bias(sz) << frac : 0;
+  } else {
+    // A carry out of the fraction steps the exponent, which is the right thing for a power of two.
+    const shift = frac - exp;
+    rest = m << (64 - shift);
+    r = (m >> shift) << shift;
+    // Bit `shift` is the units bit, or for 1 <= m < 2 the lowest exponent bit, which is 1 as bias is odd.
+    if (roundsUp(mode, sign, m >> shift, rest)) r += <u64>1 << shift;
+  }
+  if (rest != 0 && exact) raise(IXC);
+  return r | signed(sz, sign);
+}
+
+/** FPToFixed to an integer of `width` (16, 32 or 64) bits, zero-extended here, with `fbits` fraction bits. */
+export function toFixed(sz: i32, a: u64, fbits: i32, unsigned: bool, width: i32, env: u32, mode: u32): u64 {
+  a = flushInput(sz, a, env);
+  if (isNaN(sz, a)) {
+    raise(IOC);
+    return 0;
+  }
+  if (isZero(sz, a)) return 0;
+  const sign = isNegative(sz, a);
+  const mask: u64 = width == 64 ? 0xffffffffffffffff : (<u64>1 << width) - 1;
+  const limit: u64 = unsigned ? (sign ? 0 : mask) : (mask >> 1) + <u64>sign;
+  const exp = expOf(sz, a) + fbits;
+  let int = limit;
+  let rest: u64 = 0;
+  let over = true;
+  if (!isInf(sz, a) && exp < 64) {
+    const sig = sigOf(sz, a);
+    const shift = 63 - exp;
+    if (shift == 0) int = sig;
+    else if (shift < 64) {
+      int = sig >> shift;
+      rest = sig << (64 - shift);
+    } else {
+      int = 0;
+      rest = shift == 64 ? sig : 1;
+    }
+    if (roundsUp(mode, sign, int, rest)) int += 1;
+    over = int > limit;
+  }
+  if (over) {
+    raise(IOC);
+    int = limit;
+  } else if (rest != 0) raise(IXC);
+  return (sign ? 0 - int : int) & mask;
+}
+
+/** FixedToFP of a 64-bit integer (narrower ones extended by the caller) with `fbits` fraction bits. */
+export function fromFixed(sz: i32, a: u64, fbits: i32, unsigned: bool, env: u32, mode: u32): u64 {
+  if (a == 0) return 0;
+  const sign = !unsigned && <i64>a < 0;
+  const m = sign ? 0 - a : a;
+  const zeros = <i32>clz(m);
+  return round(sz, sign, 63 - zeros - fbits, m << zeros, env, mode);
+}
