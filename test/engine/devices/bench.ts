@@ -52,8 +52,9 @@ export class Bench {
       timers: {
         now: () => this.time,
         schedule: (kind, deadline) => {
-          if (!Number.isFinite(deadline)) throw new Error(`timer ${kind}: deadline ${deadline}`);
+          if (Number.isNaN(deadline)) throw new Error(`timer ${kind}: the deadline is not a number`);
           this.#timers = this.#timers.filter((t) => t.device !== id || t.kind !== kind);
+          if (deadline === Number.POSITIVE_INFINITY) return;
           this.#timers.push({ device: id, kind, deadline, order: this.#order++ });
         },
         cancel: (kind) => {
