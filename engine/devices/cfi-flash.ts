@@ -4,7 +4,7 @@ import type { RegisterMap } from '../base/register-map.ts';
 /*
  * Parallel NOR flash with the Intel command set (JEDEC JEP137 / CFI 1.1): two 16-bit chips side by side, 32 bits
  * wide. Nothing takes time. Commands are the low byte of any write, whatever its size; the address counts only
- * where said below. Follows QEMU 7.2.
+ * where said below. Follows QEMU 7.2.22, which buffers like 9.0 (observed).
  */
 
 /** A flash has no registers: its meaning hangs on the command before. Commands are in the class. */
@@ -16,6 +16,8 @@ export const cfiFlashRegisters: RegisterMap = {
 
 /** Bytes a guest erases at once (one 128 KiB block of each chip). */
 export const FLASH_BLOCK_SIZE = 0x40000;
+/** Bytes of the write buffer (2048 of each chip). */
+const BUFFER_SIZE = 0x1000;
 
 /** Where the contents are. Offsets and lengths are always inside the bank. */
 export interface FlashStorage {
@@ -69,6 +71,9 @@ interface State {
   status: number;
   /** Words of a buffered program still to come, minus 1. */
   counter: number;
+  /** What a buffered program will write, and where; null before its first data. */
+  buffer: Uint8Array | null;
+  bufferOffset: number;
   readArray: boolean;
 }
 
@@ -77,6 +82,8 @@ const powerOn = (): State => ({
   cycle: 0,
   status: STATUS_READY,
   counter: 0,
+  buffer: null,
+  bufferOffset: 0,
   readArray: true,
 });
 
@@ -131,18 +138,8 @@ export class CfiFlash implements Device {
     const byte = value & 0xff;
     if (s.cycle === 0) this.#command(offset, byte);
     else if (s.cycle === 1) this.#second(offset, size, value, byte);
-    else if (s.cycle === 2) {
-      // Data of a buffered program: QEMU puts it in place at once, where its own address says (before 9.0).
-      this.#program(offset, size, value);
-      s.status |= STATUS_READY;
-      if (s.counter === 0) s.cycle = 3;
-      s.counter--;
-    } else if (byte === CONFIRM) {
-      s.cycle = 0;
-      s.status |= STATUS_READY;
-    } else {
-      this.#refuse(offset, `buffered program ended by 0x${byte.toString(16)}`);
-    }
+    else if (s.cycle === 2) this.#fillBuffer(offset, size, value);
+    else this.#endBuffered(offset, byte);
   }
 
   reset(): void {
@@ -152,12 +149,13 @@ export class CfiFlash implements Device {
   }
 
   save(): DeviceState {
-    return { ...this.#state };
+    return { ...this.#state, buffer: this.#state.buffer?.slice() ?? null };
   }
 
   /** The contents are saved by whoever keeps the storage. */
   load(state: DeviceState): void {
-    this.#state = { ...(state as unknown as State) };
+    const loaded = state as unknown as State;
+    this.#state = { ...loaded, buffer: loaded.buffer?.slice() ?? null };
     // The mapping follows from this state alone, so that nobody else remembers it.
     this.#ports.storage.setReadArray(this.#state.readArray);
   }
@@ -228,15 +226,45 @@ export class CfiFlash implements Device {
     }
   }
 
+  /** Data of a buffered program; the first one chooses the part of the bank that is copied and changed. */
+  #fillBuffer(offset: number, size: 1 | 2 | 4, value: number): void {
+    const s = this.#state;
+    // QEMU: a program of one word (count 0) opens no buffer and so always fails.
+    if (s.buffer === null && s.counter > 0) {
+      s.bufferOffset = offset - (offset % BUFFER_SIZE);
+      s.buffer = new Uint8Array(BUFFER_SIZE);
+      this.#ports.storage.read(s.bufferOffset, s.buffer);
+    }
+    const at = offset - s.bufferOffset;
+    if (s.buffer === null || this.#readOnly || at < 0 || at + size > BUFFER_SIZE) {
+      s.status |= STATUS_PROGRAM_ERROR;
+    } else s.buffer.set(littleEndian(value, size), at);
+    s.status |= STATUS_READY;
+    if (s.counter === 0) s.cycle = 3;
+    else s.counter--;
+  }
+
+  #endBuffered(offset: number, byte: number): void {
+    const s = this.#state;
+    const { buffer } = s;
+    s.buffer = null;
+    if (byte !== CONFIRM || (s.status & STATUS_PROGRAM_ERROR) !== 0) {
+      const why = byte === CONFIRM ? 'has failed' : `not confirmed but 0x${byte.toString(16)}`;
+      this.#refuse(offset, `buffered program ${why}`);
+      return;
+    }
+    if (buffer !== null) this.#ports.storage.write(s.bufferOffset, buffer);
+    s.cycle = 0;
+    s.status |= STATUS_READY;
+  }
+
   /** QEMU: stores the value as it is; a real chip could only clear bits. */
   #program(offset: number, size: 1 | 2 | 4, value: number): void {
     if (this.#readOnly) {
       this.#state.status |= STATUS_PROGRAM_ERROR;
       return;
     }
-    const bytes = new Uint8Array(size);
-    for (let i = 0; i < size; i++) bytes[i] = value >>> (8 * i);
-    this.#ports.storage.write(offset, bytes);
+    this.#ports.storage.write(offset, littleEndian(value, size));
   }
 
   #erase(offset: number): void {
@@ -265,6 +293,10 @@ export class CfiFlash implements Device {
     this.#state.readArray = on;
     this.#ports.storage.setReadArray(on);
   }
+}
+
+function littleEndian(value: number, size: 1 | 2 | 4): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, i) => (value >>> (8 * i)) & 0xff);
 }
 
 /** What both chips say, as a read of this size sees it. */
