@@ -9,7 +9,7 @@ import {
   INTID_SPURIOUS,
   NO_INTERRUPT,
 } from './constants.ts';
-import { FIRST_LPI, type Gicv3, GROUP0, GROUP1, GROUP1_SECURE } from './gicv3.ts';
+import type { Gicv3 } from './gicv3.ts';
 import type { SysregContext } from './gicv3-sysregs.ts';
 import * as R from './gicv3-sysregs.ts';
 
