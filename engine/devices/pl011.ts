@@ -371,7 +371,7 @@ export class Pl011 implements Device {
     }
   }
 
-  /** QEMU: 7.2 does not reset it at all; as from 8.0 it comes back as from power-on (see DDI 0183, 3.2). */
+  /** QEMU: 7.2 has no reset at all and keeps an enabled interrupt across it; mended in 8.0, which we follow. */
   reset(): void {
     this.#state = powerOn();
     this.#updateInterrupt();

@@ -175,7 +175,7 @@ export class Pl031 implements Device {
     this.#updateInterrupt();
   }
 
-  /** The clock has its own supply: a system reset leaves everything as it is (DDI 0224, 2.3; QEMU too). */
+  /** QEMU: the clock outlives a system reset, with its alarm and its mask (devices.md, section 2). */
   reset(): void {}
 
   save(): DeviceState {

@@ -37,6 +37,8 @@ export interface ContractOptions<D extends Device> {
    * unsigned 32-bit number.
    */
   readonly inputs?: { readonly [name: string]: (device: D, value: number, bench: Bench) => void };
+  /** Values that mean something to the device (commands, keys) and that chance would not find. */
+  readonly values?: readonly number[];
   /** Names of registers (as in the map) that `reset()` leaves alone, or that show something outside. */
   readonly survivesReset?: readonly string[];
   /** Names of read-only registers whose writes do something all the same. */
@@ -392,6 +394,7 @@ function stepOf<D extends Device>(
     fc.nat(31).map((n) => 2 ** n),
     fc.nat(0xffff),
     fc.integer({ min: 0, max: 0xffffffff }),
+    ...(options.values === undefined ? [] : [fc.constantFrom(...options.values)]),
   );
   const value = fc.tuple(word, word).map(([low, high]) => BigInt(low) | (BigInt(high) << 32n));
   const source = fc.record({ cpu: fc.nat((options.cpus ?? 1) - 1), secure: fc.boolean() });
