@@ -57,6 +57,8 @@ export interface InputEvent extends EventBase {
   readonly device: string;
   readonly what: string;
   readonly data: Uint8Array;
+  /** Default `push`. Replay delivers a push at its position; a pull is the answer to the next question. */
+  readonly mode?: 'push' | 'pull';
 }
 
 export interface DmaEvent extends EventBase {

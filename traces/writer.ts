@@ -1,0 +1,285 @@
+import type { MachineEvent } from '../engine/base/events.ts';
+import type { Position } from '../engine/base/units.ts';
+import { ChunkWriter } from './chunk-writer.ts';
+import { PURE_CODEC, type TraceCodec } from './codec.ts';
+import type { TraceWriteError } from './errors.ts';
+import { EventChunkEncoder } from './event-chunk.ts';
+import { encodeFileHeader } from './format.ts';
+import { encodeHashes, encodeStateHashes } from './hashes.ts';
+import {
+  encodeManifest,
+  encodePieces,
+  isZero,
+  PIECE_BYTES,
+  PIECE_CHUNK_BYTES,
+  type PiecePlace,
+  piecesOf,
+} from './images.ts';
+import { codecOfEvent, KIND_CODECS, type KindCodec } from './kinds.ts';
+import { keeps } from './levels.ts';
+import { type PlainData, pack } from './msgpack.ts';
+import { summarize } from './summary.ts';
+import type {
+  Checkpoint,
+  HashRecord,
+  ImageRef,
+  ImageSource,
+  InputRecord,
+  TraceEnd,
+  TraceHeader,
+  TraceSink,
+} from './types.ts';
+
+/** A group is cut when one kind has so many events… */
+const GROUP_EVENTS = 1 << 15;
+/** …or all kinds together so many bytes of columns. */
+const GROUP_BYTES = 256 << 10;
+/** Columns are measured every so many events. */
+const MEASURE_EVERY = 256;
+/** Of one input or output. */
+const MAX_EVENT_BYTES = 16 << 20;
+
+/**
+ * Writes a trace, append-only. Events of all kinds are cut into chunks at the same moments (a *group*), inputs
+ * first, so that a file that ends anywhere is complete up to its last whole group.
+ *
+ * `event` and `input` are called from inside the machine and never throw because of the sink: a failure
+ * (a full disk) is kept in `failure`, later events are dropped, and every other method throws it. What was
+ * written before stays a valid trace.
+ */
+export class TraceWriter {
+  readonly header: TraceHeader;
+  readonly #codec: TraceCodec;
+  readonly #chunks: ChunkWriter;
+  readonly #open = new Map<KindCodec, EventChunkEncoder>();
+  readonly #pieces = new Map<string, PiecePlace>();
+  #hashes: HashRecord[] = [];
+  #position = 0;
+  #ordinal = -1;
+  #untilMeasured = MEASURE_EVERY;
+  #closed = false;
+
+  /** Writes the header at once. Throws TraceWriteError. */
+  constructor(sink: TraceSink, header: TraceHeader, codec: TraceCodec = PURE_CODEC) {
+    this.header = header;
+    this.#codec = codec;
+    this.#chunks = new ChunkWriter(sink, codec, encodeFileHeader(header));
+  }
+
+  /** Set once the sink has refused bytes. To be looked at between slices of the machine. */
+  get failure(): TraceWriteError | undefined {
+    return this.#chunks.failure;
+  }
+
+  /** Bytes handed to the sink. */
+  get bytesWritten(): number {
+    return this.#chunks.bytesWritten;
+  }
+
+  /**
+   * Logs what the machine did, or leaves it out if the level does not keep it. Events come in order of their
+   * position; ordinals are given here, counting what is left out. An event of kind `input` is the same as a
+   * call of `input`: log each by one of the two.
+   */
+  event(event: MachineEvent): void {
+    const { position } = event;
+    if (position === this.#position) this.#ordinal++;
+    else {
+      if (!(position > this.#position)) throw new RangeError(`event at ${position} after ${this.#position}`);
+      this.#position = position;
+      this.#ordinal = 0;
+    }
+    if (!keeps(this.header.level, event.kind) || this.#closed || this.failure !== undefined) return;
+    const codec = codecOfEvent(event.kind);
+    let chunk = this.#open.get(codec);
+    if (chunk === undefined) {
+      const { shift, counterPeriod } = this.header;
+      chunk = new EventChunkEncoder(codec, { first: position, shift, counterPeriod }, event.time);
+      this.#open.set(codec, chunk);
+    }
+    if (codec.hasBytes) {
+      const bytes = event.kind === 'output' ? event.bytes : event.kind === 'input' ? event.data : undefined;
+      if (bytes !== undefined && bytes.length > MAX_EVENT_BYTES) {
+        throw new RangeError(`an event of ${bytes.length} bytes is too large for a trace`);
+      }
+      // Many bytes at once may not wait for the next time the columns are measured.
+      if (bytes !== undefined) this.#untilMeasured -= bytes.length >>> 6;
+    }
+    chunk.add(event, this.#ordinal);
+    if (chunk.count >= GROUP_EVENTS || (--this.#untilMeasured <= 0 && this.#pendingBytes() >= GROUP_BYTES)) {
+      try {
+        this.#cut(this.#position);
+      } catch (error) {
+        if (error !== this.failure) throw error;
+      }
+    }
+  }
+
+  /** Logs a value from outside the machine, which replay will give back. Kept at every level. */
+  input(input: InputRecord): void {
+    const { position, time, cpu, device, what, mode, data } = input;
+    this.event({ kind: 'input', position, time, cpu, device, what, mode, data });
+  }
+
+  /** Logs the state's hashes at a moment between two instructions. Throws TraceWriteError. */
+  hash(record: HashRecord): void {
+    this.#check();
+    const before = this.#hashes.at(-1)?.position ?? 0;
+    if (record.position < before) throw new RangeError(`hashes at ${record.position} after ${before}`);
+    this.#hashes.push(record);
+    if (this.#hashes.length >= 256) this.#cut(record.position);
+  }
+
+  #pendingBytes(): number {
+    this.#untilMeasured = MEASURE_EVERY;
+    let bytes = 0;
+    for (const chunk of this.#open.values()) bytes += chunk.rawBytes;
+    return bytes;
+  }
+
+  #check(): void {
+    if (this.failure !== undefined) throw this.failure;
+    if (this.#closed) throw new Error('the trace is closed');
+  }
+
+  /**
+   * Writes everything that is pending, so that it survives a crash. `complete`: no event at a position below
+   * this will come any more, e.g. the position the machine has reached. Throws TraceWriteError.
+   */
+  flush(complete: Position = this.#position): void {
+    this.#check();
+    this.#cut(complete);
+  }
+
+  #cut(complete: number): void {
+    this.#untilMeasured = MEASURE_EVERY;
+    const ready = KIND_CODECS.map((codec) => this.#open.get(codec)).filter((chunk) => chunk !== undefined);
+    const hashes = this.#hashes;
+    this.#open.clear();
+    this.#hashes = [];
+    ready.forEach((chunk, i) => {
+      const { codec, count, first, last } = chunk;
+      this.#chunks.put(
+        {
+          kind: codec.chunk,
+          count,
+          first,
+          last,
+          complete,
+          groupEnd: i === ready.length - 1 && hashes.length === 0,
+          summary: summarize(chunk.sites, chunk.siteCounts),
+        },
+        chunk.payload(),
+      );
+    });
+    if (hashes.length > 0) {
+      const first = hashes[0]!.position;
+      const last = hashes.at(-1)!.position;
+      const facts = { kind: 'hashes', count: hashes.length, first, last, complete, groupEnd: true } as const;
+      this.#chunks.put(facts, pack(encodeHashes(hashes)));
+    }
+  }
+
+  /**
+   * Embeds the contents of an image that the header names. Throws TraceWriteError, and RangeError if the
+   * contents do not have the hash of the reference (they changed under us).
+   */
+  image(ref: ImageRef, source: ImageSource): void {
+    this.#check();
+    if (!this.header.images.some((known) => known.sha256 === ref.sha256 && known.size === ref.size)) {
+      throw new RangeError(`image ${ref.name} is not in the trace's header`);
+    }
+    const hasher = this.#codec.sha256();
+    const places = this.#putPieces(
+      (function* () {
+        for (const piece of piecesOf(source)) {
+          hasher.update(piece.bytes);
+          yield piece;
+        }
+      })(),
+    );
+    if (source.size !== ref.size || hasher.digest() !== ref.sha256) {
+      throw new RangeError(`image ${ref.name} changed while it was read`);
+    }
+    this.#chunks.putRecord(
+      'image',
+      this.#position,
+      this.#position,
+      false,
+      encodeManifest({ sha256: ref.sha256, size: ref.size, pieceBytes: PIECE_BYTES, places }),
+    );
+  }
+
+  /** Stores what is neither zero nor stored already, and says where each lies. */
+  #putPieces(pieces: Iterable<{ number: number; bytes: Uint8Array }>): Map<number, PiecePlace> {
+    const places = new Map<number, PiecePlace>();
+    let gathered: Uint8Array[] = [];
+    let keys: string[] = [];
+    let bytes = 0;
+    const write = (): void => {
+      if (gathered.length === 0) return;
+      const position = this.#position;
+      const facts = { kind: 'pieces', first: position, last: position, complete: position } as const;
+      this.#chunks.put(
+        { ...facts, count: gathered.length, groupEnd: false },
+        pack(encodePieces(gathered)),
+        'fast',
+      );
+      gathered = [];
+      keys = [];
+      bytes = 0;
+    };
+    try {
+      for (const piece of pieces) {
+        if (isZero(piece.bytes)) continue;
+        const hasher = this.#codec.sha256();
+        hasher.update(piece.bytes);
+        const key = hasher.digest();
+        let place = this.#pieces.get(key);
+        if (place === undefined) {
+          place = { chunk: this.#chunks.nextNumber, index: gathered.length };
+          // The source may reuse its buffer.
+          gathered.push(piece.bytes.slice());
+          keys.push(key);
+          bytes += piece.bytes.length;
+          this.#pieces.set(key, place);
+          if (bytes >= PIECE_CHUNK_BYTES) write();
+        }
+        places.set(piece.number, place);
+      }
+      write();
+    } finally {
+      // Nothing may refer to pieces that did not get into the file.
+      for (const key of keys) this.#pieces.delete(key);
+    }
+    return places;
+  }
+
+  /** Stores a saved machine; pages that are stored already cost nothing. Throws TraceWriteError. */
+  checkpoint(checkpoint: Checkpoint): void {
+    this.#check();
+    const { position, time, state, pages } = checkpoint;
+    this.#cut(position);
+    const places = this.#putPieces(pages.map(({ bytes }, number) => ({ number, bytes })));
+    const stored = [...places].flatMap(([number, { chunk, index }]) => [
+      pages[number]!.address,
+      chunk,
+      index,
+    ]);
+    this.#chunks.putRecord('checkpoint', position, position, true, { position, time, state, pages: stored });
+  }
+
+  /** Writes what is pending, the end record and the index. Throws TraceWriteError. */
+  close(end: TraceEnd): void {
+    this.#check();
+    this.#cut(end.position);
+    this.#closed = true;
+    const { position, time, reason, detail, hashes } = end;
+    const record: { [key: string]: PlainData } = { position, time, reason };
+    if (detail !== undefined) record.detail = detail;
+    if (hashes !== undefined) record.hashes = encodeStateHashes(hashes);
+    // The machine stopped here, so what happened at this very position is in the file, too.
+    this.#chunks.putRecord('end', position, position + 1, true, record);
+    this.#chunks.finish(position + 1);
+  }
+}
