@@ -3,16 +3,8 @@
  * and the parsers of `-m` and `-smp` values. Errors are OptionErrors: one line that names the option, what
  * was given and what is allowed.
  */
-import type { RamConfig, SmpConfig } from './config.ts';
-import { MAX_MEMORY_SLOTS } from './config.ts';
-
-/** A person's mistake in an option. */
-export class OptionError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'OptionError';
-  }
-}
+import { OptionError } from '../option-error.ts';
+import { MAX_MEMORY_SLOTS, type RamConfig, type SmpConfig } from './config.ts';
 
 export type PropertyType = 'on/off' | 'on/off/auto' | 'choice' | 'size' | 'text';
 
