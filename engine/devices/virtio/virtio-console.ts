@@ -23,8 +23,8 @@ const MESSAGE_BYTES = 8;
 /** Queues (5.3.2); further ports, of which there are none here, have pairs from 4 on. */
 const RECEIVE = 0;
 const TRANSMIT = 1;
-const CONTROL_OUT = 2;
-const CONTROL_IN = 3;
+const CONTROL_RECEIVE = 2;
+const CONTROL_TRANSMIT = 3;
 
 /** QEMU: a bus for 31 ports, whatever is plugged in, and 128 entries in each queue. */
 const PORTS_MAX = 31;
@@ -89,9 +89,9 @@ export class VirtioConsole implements VirtioBackend {
       case TRANSMIT:
         this.#drain(queue, (chain) => this.#print(queue, chain));
         break;
-      case CONTROL_OUT:
+      case CONTROL_RECEIVE:
         break; // buffers for messages to the driver: wait until there is one
-      case CONTROL_IN:
+      case CONTROL_TRANSMIT:
         this.#drain(queue, (chain) => this.#control(queue, chain));
         break;
       default:
@@ -207,7 +207,7 @@ export class VirtioConsole implements VirtioBackend {
 
   /** Sends a message about port 0; lost if the driver offers no buffer for it, as in QEMU. */
   #send(event: number, value: number): void {
-    const queue = this.#host.queue(CONTROL_OUT);
+    const queue = this.#host.queue(CONTROL_RECEIVE);
     const chain = queue.pop();
     if (chain === undefined) return;
     const message = new Uint8Array(MESSAGE_BYTES);
@@ -216,7 +216,8 @@ export class VirtioConsole implements VirtioBackend {
     view.setUint16(6, value, true);
     const bytes = message.subarray(0, Math.min(MESSAGE_BYTES, chain.inBytes));
     if (!queue.writeIn(chain, 0, bytes)) return;
-    queue.push(chain, bytes.length);
+    // QEMU: the length is that of the message even if the buffer is shorter.
+    queue.push(chain, MESSAGE_BYTES);
     queue.signal();
   }
 }

@@ -1,0 +1,39 @@
+import { CowBlockStorage } from '../../../../engine/devices/virtio/block-storage.ts';
+import { VirtioBlk } from '../../../../engine/devices/virtio/virtio-blk.ts';
+import { VirtioConsole } from '../../../../engine/devices/virtio/virtio-console.ts';
+import type { VirtioBackend } from '../../../../engine/devices/virtio/virtio-device.ts';
+import { VirtioMmio } from '../../../../engine/devices/virtio/virtio-mmio.ts';
+import { VirtioRng } from '../../../../engine/devices/virtio/virtio-rng.ts';
+import type { Bench } from '../bench.ts';
+import { deviceContract } from '../contract.ts';
+
+const image = Uint8Array.from({ length: 64 * 512 }, (_, n) => (n * 7) & 0xff);
+
+const backends: { [name: string]: (bench: Bench) => VirtioBackend | undefined } = {
+  empty: () => undefined,
+  blk: () => new VirtioBlk({ storage: new CowBlockStorage(image), serial: 'contract' }),
+  console: () => new VirtioConsole(),
+  rng: (bench) => new VirtioRng(bench.input()),
+};
+
+for (const [name, make] of Object.entries(backends)) {
+  for (const legacy of [true, false]) {
+    deviceContract(
+      `virtio-mmio ${name} ${legacy ? 'legacy' : 'modern'}`,
+      (bench) => {
+        const backend = make(bench);
+        const ports = { ...bench.ports('virtio0'), irq: bench.line('irq'), dma: bench.dma() };
+        return new VirtioMmio(ports, backend === undefined ? { legacy } : { legacy, backend });
+      },
+      {
+        size: 0x200,
+        runs: 25,
+        // Configuration space that a device does not have reads as ones.
+        unknownOffsets: name === 'empty',
+        inputs: {
+          bytes: (device, value) => device.receive('bytes', Uint8Array.of(value & 0xff, value >>> 24)),
+        },
+      },
+    );
+  }
+}
