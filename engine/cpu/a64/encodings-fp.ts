@@ -1,5 +1,6 @@
 import type { Encoding } from './encoding.ts';
 import { FP_SCALAR_ENCODINGS } from './encodings-fp-scalar.ts';
+import { FP_SIMD_ENCODINGS } from './encodings-fp-simd.ts';
 
 /** A floating-point encoding and the exported function of helpers.wasm that executes it. */
 export interface FpEncoding extends Encoding {
@@ -11,4 +12,4 @@ export interface FpEncoding extends Encoding {
  * Every A64 data-processing encoding whose arithmetic is floating point (Arm ARM DDI 0487, C4.1 "Data
  * Processing -- Scalar Floating-Point and Advanced SIMD"): Armv8.0 and FEAT_FP16.
  */
-export const FP_ENCODINGS: readonly FpEncoding[] = [...FP_SCALAR_ENCODINGS];
+export const FP_ENCODINGS: readonly FpEncoding[] = [...FP_SCALAR_ENCODINGS, ...FP_SIMD_ENCODINGS];
