@@ -67,7 +67,7 @@ export function bootVirt(
   const treeAt = loaded.treeAt(treeSize);
   const segments = [...loaded.segments];
   if (treeAt !== undefined) {
-    segments.push({ name: 'device tree', address: treeAt, bytes: encodeFdt(tree, treeSize), size: treeSize });
+    segments.push({ name: 'device tree', address: treeAt, bytes: encode(tree, treeSize), size: treeSize });
   }
   const ram = { base: RAM_BASE, size: config.ram.size };
   checkSegments(segments, [ram, { base: MEMORY_MAP.flash0.base, size: 2 * MEMORY_MAP.flash0.size }]);
@@ -81,6 +81,16 @@ export function bootVirt(
     ...(treeAt === undefined ? {} : { deviceTree: { address: treeAt, size: treeSize } }),
     ...(loaded.fwCfg === undefined ? {} : { fwCfg: loaded.fwCfg }),
   };
+}
+
+function encode(tree: Fdt, size: number): Uint8Array {
+  try {
+    return encodeFdt(tree, size);
+  } catch (error) {
+    // Only the command line can make a tree that large.
+    if (error instanceof RangeError) throw new OptionError(`-append: too long: ${error.message}`);
+    throw error;
+  }
 }
 
 /**
@@ -178,6 +188,12 @@ function loadLinux(config: VirtConfig, images: VirtImages): Loaded {
   const segments: BootSegment[] = [{ name: what, address: place.kernel, bytes: kernel, size: kernel.length }];
   if (initrd === undefined || initrd.length === 0) {
     return { segments, entry: place.kernel, treeAt: () => place.deviceTree };
+  }
+  if (place.initrd + initrd.length > 2 ** 32) {
+    // QEMU 7.2 writes the two addresses as 32-bit cells.
+    throw new OptionError(
+      `-initrd ${images.initrd!.name}: it would end above 4 GiB, after a kernel of that size`,
+    );
   }
   segments.push({
     name: `-initrd ${images.initrd!.name}`,

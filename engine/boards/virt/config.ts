@@ -6,7 +6,7 @@ import { DEFAULT_CPU_MODEL, findCpuModel } from './cpu-models.ts';
 import { notYet } from './not-yet.ts';
 import { hasTrait, VIRT_ALIAS, type VirtMachine } from './versions.ts';
 
-export interface CpuConfig {
+export interface VirtCpuConfig {
   readonly model: string;
   /** CPU property `pmu`. */
   readonly pmu: boolean;
@@ -63,7 +63,7 @@ export interface NumaConfig {
 
 export interface VirtConfig {
   readonly machine: VirtMachine;
-  readonly cpu: CpuConfig;
+  readonly cpu: VirtCpuConfig;
   readonly smp: SmpConfig;
   readonly ram: RamConfig;
   /** `max` and `host` are resolved before this. */
@@ -173,9 +173,14 @@ export function numaOf(config: VirtConfig): NumaConfig | undefined {
   return { nodes: [{ memory: config.ram.size, cpus: Array.from({ length: config.smp.cpus }, (_, i) => i) }] };
 }
 
-/** MPIDR affinity of a CPU: Aff1 << 8 | Aff0 (virt-board.md 3.2). */
+/** CPUs that share MPIDR.Aff1 (virt-board.md 3.2). */
+export function affinityGroupSize(config: VirtConfig): 8 | 16 {
+  return config.gicVersion >= 3 && hasTrait(config.machine, 'affinityFollowsGic') ? 16 : 8;
+}
+
+/** MPIDR affinity of a CPU: Aff1 << 8 | Aff0. */
 export function cpuAffinity(config: VirtConfig, index: number): number {
-  const group = config.gicVersion >= 3 && hasTrait(config.machine, 'affinityFollowsGic') ? 16 : 8;
+  const group = affinityGroupSize(config);
   return (Math.floor(index / group) << 8) | (index % group);
 }
 

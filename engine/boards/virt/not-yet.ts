@@ -88,10 +88,6 @@ export const notYet: { readonly [feature in Feature]?: Refusal } = {
     option: '-device (PCI)',
     message: 'virtrace has no PCIe yet; use the virtio-mmio device, e.g. virtio-blk-device',
   },
-  pmu: {
-    option: '-cpu ...,pmu=on',
-    message: 'virtrace does not count performance events yet',
-  },
   ras: {
     asked: (config) => config.ras,
     option: '-M ras=on',

@@ -179,6 +179,11 @@ describe('bootVirt', () => {
       },
       '-kernel e segment 0 (0x0 to 0x1) and device tree (0x0 to 0x100000) overlap',
     ],
+    [
+      'an endless command line',
+      { kernel, commandLine: 'x'.repeat(MiB) },
+      '-append: too long: device tree of',
+    ],
     ['an empty kernel', { kernel: named('k', new Uint8Array(0)) }, '-kernel k: the file is empty'],
     ['a RAM disk alone', { initrd: kernel }, '-initrd is only allowed with -kernel'],
     ['a command line alone', { commandLine: 'x' }, '-append is only allowed with -kernel'],
