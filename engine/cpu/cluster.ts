@@ -1,0 +1,476 @@
+import { Heap } from '../memory/heap.ts';
+import { instructionSet, usesFpSimd } from './a64/instruction-set.ts';
+import { EC_UNKNOWN } from './a64/sysreg-key.ts';
+import type { SysregTable } from './a64/sysregs.ts';
+import type { El, SysregContext, SysregTrap } from './a64/sysreg-types.ts';
+import { CodeCache } from './code-cache.ts';
+import type { CpuConfig } from './cpu-models.ts';
+import { CpuState, PSTATE_IL } from './cpu-state.ts';
+import { EC, exceptionReturn, type ExceptionKind, takeException } from './exceptions.ts';
+import * as L from './helpers/layout.ts';
+import * as H from './helpers/heap-layout.ts';
+import { type HelperExports, instantiateHelpers, instructionHelperNames } from './helpers.ts';
+import { executeHostInstruction } from './host-instructions.ts';
+import { buildInterpreter } from './interpreter.ts';
+import { CONTEXT_EL0_CACHE, CONTEXT_EL0_ZERO, CONTEXT_FP_TRAP, CONTEXT_SPELX, Translator } from './translator.ts';
+import { HELPERS } from './uops.ts';
+
+/** Why a CPU's turn ended before its limit. */
+export type TurnEnd =
+  /** All instructions of the turn were executed. */
+  | 'limit'
+  /** Something outside the CPU may have changed (device access, timer register): look at deadlines again. */
+  | 'effect'
+  /** WFI, WFE or YIELD, or the CPU was switched off. */
+  | 'yield'
+  /** A hypercall wants the machine's attention (`ports.hypercall` said so), or a breakpoint was hit. */
+  | 'stop';
+
+export type CpuPower = 'on' | 'off';
+/** What a CPU that is on waits for. */
+export type CpuWait = 'none' | 'wfi' | 'wfe';
+
+/** A device access by a CPU; `value` is filled in by reads. */
+export interface BusAccess {
+  address: number;
+  sizeLog2: number;
+  valueLo: number;
+  valueHi: number;
+}
+
+export interface ClusterPorts {
+  /** Device access: false gives an external abort. */
+  read(cpu: number, access: BusAccess): boolean;
+  write(cpu: number, access: BusAccess): boolean;
+  /** HVC or SMC. True if it was a call to the machine (PSCI); false: the instruction is UNDEFINED. */
+  hypercall(cpu: number, kind: 'hvc' | 'smc'): boolean;
+  exception(cpu: number, what: 'sync' | 'irq' | 'fiq' | 'return', from: number, to: number, syndrome: number, far: bigint, pc: bigint): void;
+  /** The guest used something that does not exist here. */
+  guestError(cpu: number, message: string): void;
+  /** SEV: wakes the other CPUs. */
+  sendEvent(cpu: number): void;
+  sysregContext(cpu: number): SysregContext;
+  /** A frame that a checkpoint shares is about to change. */
+  unshare(frame: number): void;
+  /** A watched location: true stops before the access. */
+  watched(cpu: number, address: number, bytes: number, isWrite: boolean): boolean;
+}
+
+const DEFAULT_BUDGET = 0x3fffffff;
+
+/**
+ * All CPUs of the machine over one heap: runs them one at a time, in turns that the machine decides. Everything
+ * here is a function of CPU state and memory; how blocks are cut and cached can never be seen by the guest.
+ */
+export class CpuCluster {
+  readonly heap: Heap;
+  readonly config: CpuConfig;
+  readonly table: SysregTable;
+  readonly states: readonly CpuState[];
+  readonly power: CpuPower[];
+  readonly wait: CpuWait[];
+  /** Event register of each CPU (SEV, SEVL, WFE). */
+  readonly event: boolean[];
+  readonly helpers: HelperExports;
+  readonly code: CodeCache;
+  readonly ports: ClusterPorts;
+  readonly functions: WebAssembly.Table;
+  readonly helperNames: readonly string[];
+  readonly #interpreter: (cpu: number) => void;
+  readonly #access: BusAccess = { address: 0, sizeLog2: 0, valueLo: 0, valueHi: 0 };
+  #running = -1;
+  #limit = 0;
+  #left = 0;
+  #effect = false;
+  #stop = false;
+  /** Statistics of the slow paths. */
+  readonly counts = { singles: 0, truncated: 0, host: 0, faults: 0, irqs: 0, runs: 0, misses: 0 };
+
+  constructor(heap: Heap, config: CpuConfig, table: SysregTable, ports: ClusterPorts) {
+    this.heap = heap;
+    this.config = config;
+    this.table = table;
+    this.ports = ports;
+    const cpus = config.cpuCount;
+    this.states = Array.from({ length: cpus }, (_, i) => new CpuState(heap, i));
+    this.power = Array.from({ length: cpus }, () => 'off');
+    this.wait = Array.from({ length: cpus }, () => 'none');
+    this.event = Array.from({ length: cpus }, () => false);
+    heap.u32[H.G_PA_BITS >>> 2] = config.physicalAddressBits;
+
+    this.helpers = instantiateHelpers(heap.memory, {
+      mmioRead: (cpu, sizeLog2) => this.#deviceRead(cpu, sizeLog2),
+      mmioWrite: (cpu, sizeLog2) => this.#deviceWrite(cpu, sizeLog2),
+      codeWritten: (frame, offset, bytes, single) => this.code.written(frame >>> 0, offset, bytes, single),
+      unshare: (frame) => ports.unshare(frame >>> 0),
+      watched: (cpu, pa, bytes, isWrite) => (ports.watched(this.#indexOf(cpu), pa, bytes, isWrite !== 0) ? 1 : 0),
+    });
+    this.helperNames = instructionHelperNames(this.helpers);
+    this.functions = new WebAssembly.Table({ element: 'anyfunc', initial: this.helperNames.length + 1 });
+    const helperIndex = new Map<string, number>();
+    this.helperNames.forEach((name, i) => {
+      // 0 means "not compiled" in a block header, so functions start at 1.
+      this.functions.set(i + 1, this.helpers[name]);
+      helperIndex.set(name, i + 1);
+    });
+    const translator = new Translator(
+      instructionSet(config.features),
+      {
+        plan: (key, el, write) => table.plan(key, el as El, write),
+        systemPlan: (key, el) => table.systemPlan(key, el as El),
+        helperIndex: (name) => {
+          const index = helperIndex.get(name);
+          if (index === undefined) throw new Error(`no helper '${name}'`);
+          return index;
+        },
+      },
+      heap.u32,
+    );
+    this.code = new CodeCache(heap, this.helpers, translator);
+    const env: { [name: string]: unknown } = { memory: heap.memory, table: this.functions };
+    for (const name of Object.keys(HELPERS)) env[name] = this.helpers[name];
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(buildInterpreter().bytes), { env });
+    this.#interpreter = instance.exports['run'] as (cpu: number) => void;
+    for (const s of this.states) this.resetCpu(s.index);
+  }
+
+  #indexOf(base: number): number {
+    return (base - L.CPU_BASE) / L.CPU_STRIDE;
+  }
+
+  /** Instructions of the present turn that were complete before the one being executed. */
+  get executed(): number {
+    return this.#limit - this.#left;
+  }
+
+  /** The CPU whose turn it is, or -1. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Ends the turn after the current instruction, because something outside may have changed. */
+  noteEffect(): void {
+    this.#effect = true;
+  }
+  requestStop(): void {
+    this.#stop = true;
+  }
+
+  /** Architectural reset into the highest implemented exception level. Registers Xn become 0, as in QEMU. */
+  resetCpu(index: number): void {
+    const s = this.states[index]!;
+    this.heap.u8.fill(0, s.base, s.base + L.CPU_STRIDE);
+    s.setWord(L.CPU_INDEX, index);
+    this.table.reset(this.ports.sysregContext(index).slots, index);
+    s.setWord(L.CPU_EL, this.config.highestEl);
+    s.setWord(L.CPU_SPSEL, 1);
+    s.daif = 15;
+    // 0x4000_03C5: Z set, as gdb shows for QEMU at reset.
+    s.nzcv = 4;
+    s.pc = this.config.resetAddress;
+    this.wait[index] = 'none';
+    this.event[index] = false;
+    this.helpers.tlbFlushCpu(index);
+    this.contextChanged(s);
+  }
+
+  /** Recomputes what follows from EL, PSTATE.SP, CPACR and SCTLR: TLB set and execution context. */
+  contextChanged(s: CpuState): void {
+    const el = s.el;
+    let bits = el;
+    if (s.spsel !== 0) bits |= CONTEXT_SPELX;
+    const fpen = (s.sysregLo(L.SYS_CPACR_EL1) >> 20) & 3;
+    if (el < 2 && (fpen === 3 || (fpen === 1 && el === 1)) === false) bits |= CONTEXT_FP_TRAP;
+    if (el === 0) {
+      const sctlr = s.sysregLo(L.SYS_SCTLR_EL1);
+      if (sctlr & (1 << 14)) bits |= CONTEXT_EL0_ZERO;
+      if (sctlr & (1 << 26)) bits |= CONTEXT_EL0_CACHE;
+    }
+    const set = this.heap.layout.tlbs + s.index * H.TLB_STRIDE + (el === 0 ? H.TLB_SET : 0);
+    s.setWord(L.CPU_TLB, set);
+    s.setWord(L.CPU_XTLB, set + H.TLB_FETCH);
+    s.setWord(L.CPU_CONTEXT, this.code.contextId(bits));
+  }
+
+  /** A system register with an effect beyond itself was written by `s`. */
+  translationChanged(s: CpuState, userOnly: boolean): void {
+    if (userOnly) this.helpers.tlbFlushUser(s.index);
+    else this.helpers.tlbFlushCpu(s.index);
+    this.contextChanged(s);
+  }
+
+  /** Levels of the interrupt inputs of a CPU. */
+  setInterrupts(index: number, irq: boolean, fiq: boolean): void {
+    this.states[index]!.setWord(L.CPU_IRQ, (irq ? 2 : 0) | (fiq ? 1 : 0));
+    if (irq || fiq) this.wake(index);
+  }
+
+  wake(index: number): void {
+    this.wait[index] = 'none';
+  }
+
+  canRun(index: number): boolean {
+    return this.power[index] === 'on' && this.wait[index] === 'none';
+  }
+
+  /* ---------------------------------------------------------------- exceptions */
+
+  raise(s: CpuState, target: number, kind: ExceptionKind, returnAddress: bigint, esr?: number, far?: bigint): void {
+    const from = s.el;
+    const pc = s.pc;
+    takeException(s, this.config, target, kind, returnAddress, esr, far);
+    this.contextChanged(s);
+    if (kind !== 'serror') this.ports.exception(s.index, kind, from, target, esr ?? 0, far ?? 0n, pc);
+  }
+
+  /** Synchronous exception of the current instruction, preferred return at that instruction. */
+  raiseSync(s: CpuState, ec: number, iss: number, far?: bigint, target = Math.max(1, s.el)): void {
+    this.raise(s, target, 'sync', s.pc, ((ec << 26) | (1 << 25) | iss) >>> 0, far);
+  }
+
+  raiseUndefined(s: CpuState, word: number, unknown: boolean): void {
+    if (unknown) {
+      this.ports.guestError(s.index, `instruction 0x${word.toString(16).padStart(8, '0')} at 0x${s.pc.toString(16)} is UNDEFINED`);
+    }
+    this.raiseSync(s, EC.UNKNOWN, 0);
+  }
+
+  raiseTrap(s: CpuState, trap: SysregTrap, word: number): void {
+    if (trap.ec === EC_UNKNOWN) this.raiseUndefined(s, word, false);
+    else this.raiseSync(s, trap.ec, trap.iss, undefined, trap.target);
+  }
+
+  eret(s: CpuState): void {
+    const from = s.el;
+    const pc = s.pc;
+    const illegal = exceptionReturn(s, this.config);
+    this.event[s.index] = true;
+    this.contextChanged(s);
+    if (illegal !== undefined) this.ports.guestError(s.index, `illegal exception return: ${illegal}`);
+    this.ports.exception(s.index, 'return', from, s.el, 0, 0n, pc);
+  }
+
+  #dataAbort(s: CpuState): void {
+    this.counts.faults += 1;
+    const iss = s.word(L.CPU_FAULT) | s.word(L.CPU_FAULT_ISS);
+    this.raiseSync(s, EC.DATA_ABORT_LOWER + (s.el === 0 ? 0 : 1), iss, s.long(L.CPU_ADDR));
+  }
+
+  #takeInterrupt(s: CpuState, pending: number): void {
+    this.counts.irqs += 1;
+    const fiq = (pending & 1) !== 0;
+    this.raise(s, Math.max(1, s.el), fiq ? 'fiq' : 'irq', s.pc);
+  }
+
+  /* ---------------------------------------------------------------- devices */
+
+  #deviceRead(base: number, sizeLog2: number): void {
+    const s = this.states[this.#indexOf(base)]!;
+    const a = this.#access;
+    a.address = s.word(L.CPU_ADDR) + s.word(L.CPU_ADDR + 4) * 2 ** 32;
+    a.sizeLog2 = sizeLog2;
+    a.valueLo = 0;
+    a.valueHi = 0;
+    this.#effect = true;
+    if (!this.ports.read(s.index, a)) this.#externalAbort(s, 0);
+    s.setWord(L.CPU_DATA, a.valueLo);
+    s.setWord(L.CPU_DATA + 4, a.valueHi);
+  }
+
+  #deviceWrite(base: number, sizeLog2: number): void {
+    const s = this.states[this.#indexOf(base)]!;
+    const a = this.#access;
+    a.address = s.word(L.CPU_ADDR) + s.word(L.CPU_ADDR + 4) * 2 ** 32;
+    a.sizeLog2 = sizeLog2;
+    a.valueLo = s.word(L.CPU_DATA);
+    a.valueHi = s.word(L.CPU_DATA + 4);
+    this.#effect = true;
+    if (!this.ports.write(s.index, a)) this.#externalAbort(s, 1);
+  }
+
+  #externalAbort(s: CpuState, isWrite: number): void {
+    s.setWord(L.CPU_FAULT, 0x10);
+    s.setWord(L.CPU_FAULT_ISS, isWrite << 6);
+    s.setWord(L.CPU_EXIT, H.EXIT_FAULT);
+  }
+
+  /* ---------------------------------------------------------------- running */
+
+  /**
+   * Runs a CPU for at most `limit` instructions. `executed` tells how many were. The turn may end at once with
+   * nothing executed only if the CPU cannot run.
+   */
+  run(index: number, limit: number): TurnEnd {
+    const s = this.states[index]!;
+    this.#running = index;
+    this.#limit = limit;
+    this.#left = limit;
+    this.#effect = false;
+    this.#stop = false;
+    try {
+      return this.#turn(s);
+    } finally {
+      this.#running = -1;
+    }
+  }
+
+  #turn(s: CpuState): TurnEnd {
+    for (;;) {
+      const pending = s.word(L.CPU_IRQ) & ~s.daif;
+      if (pending !== 0 && this.#left > 0) this.#takeInterrupt(s, pending);
+      if (this.#stop) return 'stop';
+      if (!this.canRun(s.index)) return 'yield';
+      if (this.#left <= 0) return 'limit';
+      if (this.#effect) return 'effect';
+      if (s.word(L.CPU_PSTATE) & PSTATE_IL) {
+        this.#left -= 1;
+        this.raiseSync(s, EC.ILLEGAL_STATE, 0);
+        continue;
+      }
+      if (this.code.nearlyFull) {
+        this.code.flush();
+        for (const other of this.states) this.contextChanged(other);
+      }
+      const budget = Math.min(this.#left, DEFAULT_BUDGET);
+      this.counts.runs += 1;
+      this.#enter(s, budget);
+      const yielded = this.#leave(s);
+      if (yielded) return 'yield';
+    }
+  }
+
+  #enter(s: CpuState, budget: number): void {
+    s.setWord(L.CPU_EXIT, H.EXIT_NONE);
+    s.setWord(L.CPU_BUDGET, budget);
+    this.#interpreter(s.base);
+    this.#left -= budget - s.signedWord(L.CPU_BUDGET) - s.word(L.CPU_PENDING_INSNS);
+  }
+
+  /** Handles an exit. True ends the turn with 'yield'. */
+  #leave(s: CpuState): boolean {
+    switch (s.word(L.CPU_EXIT)) {
+      case H.EXIT_BUDGET:
+        if (this.#left > 0) this.#runTruncated(s);
+        return false;
+      case H.EXIT_NO_BLOCK:
+        this.#makeBlock(s);
+        return false;
+      case H.EXIT_FAULT:
+        this.#dataAbort(s);
+        return false;
+      case H.EXIT_SINGLE:
+        this.#left += 1; // not executed yet
+        this.#runSingle(s);
+        return false;
+      case H.EXIT_HOST: {
+        this.counts.host += 1;
+        this.#left += 1;
+        const word = s.word(L.CPU_ADDR);
+        const yields = executeHostInstruction(this, s, word);
+        this.#left -= 1;
+        return yields;
+      }
+      case H.EXIT_IRQ:
+        return false;
+      case H.EXIT_HOT:
+        this.onHot(s);
+        return false;
+      case H.EXIT_NO_MEMORY:
+        throw new GuestMemoryError(this.heap.layout.frameCount * H.FRAME_SIZE);
+      case H.EXIT_WATCH:
+        this.#left += 1;
+        this.#stop = true;
+        return false;
+      default:
+        throw new Error(`unknown exit reason ${s.word(L.CPU_EXIT)}`);
+    }
+  }
+
+  /** The block at PC has become hot; replaced by the compiler backend. */
+  onHot: (s: CpuState) => void = (s) => {
+    throw new Error(`block at 0x${s.pc.toString(16)} is hot, and there is no compiler`);
+  };
+
+  /** Frame of the next instruction; 0 after having raised the exception that its fetch takes. */
+  fetchFrame(s: CpuState): number {
+    const pcLo = s.word(L.CPU_PC);
+    if (pcLo & 3) {
+      this.#left -= 1;
+      this.raiseSync(s, EC.PC_ALIGNMENT, 0, s.pc);
+      return 0;
+    }
+    s.setWord(L.CPU_EXIT, H.EXIT_NONE);
+    const frame = this.helpers.fetch_frame(s.base, s.pc) >>> 0;
+    if (frame !== 0) return frame;
+    if (s.word(L.CPU_EXIT) === H.EXIT_NO_MEMORY) throw new GuestMemoryError(this.heap.layout.frameCount * H.FRAME_SIZE);
+    this.#left -= 1;
+    this.counts.faults += 1;
+    this.raiseSync(s, EC.INSTRUCTION_ABORT_LOWER + (s.el === 0 ? 0 : 1), s.word(L.CPU_FAULT), s.pc);
+    return 0;
+  }
+
+  #makeBlock(s: CpuState): void {
+    this.counts.misses += 1;
+    const frame = this.fetchFrame(s);
+    if (frame === 0) return;
+    const offset = s.word(L.CPU_PC) & 0xffc;
+    const context = s.word(L.CPU_CONTEXT);
+    const { layout, u32 } = this.heap;
+    const at = layout.codeTables + context * layout.codeTableStride + ((frame - layout.frames) / H.FRAME_SIZE) * 4;
+    const table = u32[at >>> 2]!;
+    if (table !== 0 && u32[(table + offset) >>> 2] !== 0) return; // only the TLB did not know it
+    this.code.add(frame, offset, context);
+  }
+
+  #runSingle(s: CpuState): void {
+    this.counts.singles += 1;
+    const frame = this.fetchFrame(s);
+    if (frame === 0) return;
+    const block = this.code.single(frame, s.word(L.CPU_PC) & 0xffc, s.word(L.CPU_CONTEXT));
+    this.#runOnce(s, block, 1);
+  }
+
+  #runTruncated(s: CpuState): void {
+    this.counts.truncated += 1;
+    const frame = this.fetchFrame(s);
+    if (frame === 0) return;
+    const limit = this.#left;
+    const block = this.code.truncated(frame, s.word(L.CPU_PC) & 0xffc, s.word(L.CPU_CONTEXT), limit);
+    this.#runOnce(s, block, this.heap.u32[(block + H.BLOCK_COUNT) >>> 2]!);
+  }
+
+  #runOnce(s: CpuState, block: number, budget: number): void {
+    const pcLo = s.word(L.CPU_PC);
+    const { code } = this;
+    code.prepareOnce(pcLo, s.word(L.CPU_PC + 4), block);
+    const xtlb = s.word(L.CPU_XTLB);
+    s.setWord(L.CPU_XTLB, this.heap.layout.onceTlb);
+    this.#enter(s, budget);
+    s.setWord(L.CPU_XTLB, xtlb);
+    code.clearOnce(pcLo);
+    const exit = s.word(L.CPU_EXIT);
+    // The block is done, or stopped inside; what comes after it is found by the next run.
+    if (exit !== H.EXIT_BUDGET && exit !== H.EXIT_NO_BLOCK) this.#leaveOnce(s);
+  }
+
+  #leaveOnce(s: CpuState): void {
+    if (this.#leave(s)) this.#effect = true;
+  }
+
+  /** Whether the current instruction is trapped as a use of SIMD and floating point. */
+  isFpTrap(s: CpuState, word: number): boolean {
+    return usesFpSimd(word) && (this.code.contextBits(s.word(L.CPU_CONTEXT)) & CONTEXT_FP_TRAP) !== 0;
+  }
+
+  /** The end of a turn, or a store by somebody else: exclusive monitors are cleared. */
+  clearExclusive(index: number): void {
+    this.states[index]!.setWord(L.CPU_EXCLUSIVE, 0);
+  }
+}
+
+/** The pool of frames is used up: the guest has touched more memory than one WebAssembly memory can hold. */
+export class GuestMemoryError extends Error {
+  constructor(bytes: number) {
+    super(`the guest has touched more than ${Math.floor(bytes / 2 ** 20)} MiB of memory, all that virtrace can hold`);
+  }
+}

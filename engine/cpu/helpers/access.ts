@@ -1,0 +1,361 @@
+/*
+ * The slow path of loads, stores and instruction fetches: what generated code calls when its inline TLB
+ * lookup misses. A call either completes the access, or leaves a reason in CPU_EXIT and the machine as it
+ * was before the instruction.
+ */
+import {
+  CPU_ADDR, CPU_CONTEXT, CPU_DATA, CPU_EL, CPU_EXIT, CPU_EXCLUSIVE, CPU_EXCLUSIVE_ADDR, CPU_EXCLUSIVE_SIZE,
+  CPU_FAULT, CPU_FAULT_ISS, CPU_INDEX, CPU_SYSREGS, CPU_TLB, SYS_SCTLR_EL1, SYS_SCTLR_EL2, SYS_SCTLR_EL3, SYS_TCR_EL1,
+} from "./layout";
+import {
+  ACC_ALIGNED, ACC_SINGLE, ACC_UNPRIVILEGED, EXIT_FAULT, EXIT_NO_MEMORY, EXIT_SINGLE, EXIT_WATCH,
+  FRAME_CODE, FRAME_DIRTY, FRAME_READ_WATCHED, FRAME_SHARED, FRAME_SLOW_STORES, FRAME_TABLE, FRAME_WATCHED,
+  FRAME_WRITABLE_CACHED, G_CODE_TABLES, G_FRAMES, G_STAT_SLOW, G_TLBS, G_WALK_ATTRS, G_WALK_PA, G_ZERO_FRAME,
+  RADIX_READ_ONLY, RADIX_UNTOUCHED, TLB_FETCH, TLB_SET, TLB_STRIDE, TLB_WRITE, G_CODE_TABLE_STRIDE,
+} from "./heap-layout";
+import { flagsAddress, frameForWrite, radixEntry } from "./memory";
+import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, ATTR_DEVICE, tableWritten, tlbFill, walk } from "./mmu";
+
+/** Device read of 1 << sizeLog2 bytes at the physical address in CPU_ADDR; the value comes back in CPU_DATA. */
+@external("env", "mmioRead")
+declare function mmioRead(cpu: usize, sizeLog2: u32): void;
+/** Device write of the value in CPU_DATA. */
+@external("env", "mmioWrite")
+declare function mmioWrite(cpu: usize, sizeLog2: u32): void;
+/**
+ * A store into a frame that holds translated code. Returns 1 if it hits a translated instruction while
+ * `single` is 0: the instruction must then be run alone. Otherwise drops what it hits and returns 0.
+ */
+@external("env", "codeWritten")
+declare function codeWritten(frame: u32, offset: u32, bytes: u32, single: u32): u32;
+/** A store into a frame that a checkpoint shares: keep a copy, clear the flag. */
+@external("env", "unshare")
+declare function unshare(frame: u32): void;
+/** A watched location is about to be touched: 1 = stop before the access. */
+@external("env", "watched")
+declare function watched(cpu: usize, pa: f64, bytes: u32, isWrite: u32): u32;
+
+function fault(cpu: usize, va: u64, dfsc: u32, isWrite: u32): void {
+  store<u64>(cpu, va, CPU_ADDR);
+  store<u32>(cpu, dfsc & 0x3f, CPU_FAULT);
+  store<u32>(cpu, isWrite << 6, CPU_FAULT_ISS);
+  store<u32>(cpu, EXIT_FAULT, CPU_EXIT);
+}
+
+// @ts-ignore: decorator
+@inline
+function accessEl(cpu: usize, desc: u32): u32 {
+  const el = load<u32>(cpu, CPU_EL);
+  return desc & ACC_UNPRIVILEGED && el == 1 ? 0 : el;
+}
+
+// @ts-ignore: decorator
+@inline
+function tlbSet(cpu: usize, el: u32): u32 {
+  return load<u32>(G_TLBS) + load<u32>(cpu, CPU_INDEX) * TLB_STRIDE + (el == 0 ? TLB_SET : 0);
+}
+
+function mustAlign(cpu: usize, desc: u32): bool {
+  if (desc & ACC_ALIGNED) return true;
+  const el = load<u32>(cpu, CPU_EL);
+  const sctlr = load<u64>(cpu + ((el < 2 ? SYS_SCTLR_EL1 : el == 2 ? SYS_SCTLR_EL2 : SYS_SCTLR_EL3) << 3), CPU_SYSREGS);
+  if (sctlr & 2) return true;
+  // SPEC-GAP: with the MMU off all data accesses are Device-nGnRnE and unaligned ones fault; like QEMU 7.2
+  // they are let through here.
+  return (load<u32>(G_WALK_ATTRS) & ATTR_DEVICE) != 0;
+}
+
+/** Reads one access that does not cross a page; pa and va known. Fills the TLB where that is allowed. */
+function loadInPage(cpu: usize, va: u64, pa: u64, sizeLog2: u32, desc: u32, el: u32): u64 {
+  const entry = radixEntry(pa);
+  if (entry == 0) {
+    if (!(desc & ACC_SINGLE)) {
+      store<u32>(cpu, EXIT_SINGLE, CPU_EXIT);
+      return 0;
+    }
+    store<u64>(cpu, pa, CPU_ADDR);
+    mmioRead(cpu, sizeLog2);
+    if (load<u32>(cpu, CPU_EXIT) == EXIT_FAULT) store<u64>(cpu, va, CPU_ADDR);
+    return load<u64>(cpu, CPU_DATA);
+  }
+  const frame = entry == RADIX_UNTOUCHED ? load<u32>(G_ZERO_FRAME) : entry & ~RADIX_READ_ONLY;
+  if (load<u8>(flagsAddress(frame)) & FRAME_READ_WATCHED) {
+    if (watched(cpu, <f64>pa, 1 << sizeLog2, 0)) {
+      store<u64>(cpu, va, CPU_ADDR);
+      store<u32>(cpu, EXIT_WATCH, CPU_EXIT);
+      return 0;
+    }
+  } else if (entry != RADIX_UNTOUCHED && !(load<u32>(G_WALK_ATTRS) & ATTR_DEVICE)) {
+    // Untouched pages are not cached: the first store gives them a frame, and nothing may remember the zeros.
+    tlbFill(tlbSet(cpu, el), 0, va, frame - (<u32>va & ~4095), frame);
+  }
+  const at = frame + (<u32>pa & 4095);
+  return sizeLog2 == 3 ? load<u64>(at) : sizeLog2 == 2 ? load<u32>(at) : sizeLog2 == 1 ? load<u16>(at) : load<u8>(at);
+}
+
+export function slow_load(cpu: usize, va: u64, desc: u32): u64 {
+  store<u64>(G_STAT_SLOW, load<u64>(G_STAT_SLOW) + 1);
+  const el = accessEl(cpu, desc);
+  const sizeLog2 = desc & 3;
+  const bytes: u32 = 1 << sizeLog2;
+  const code = walk(cpu, va, el, ACCESS_READ, true);
+  if (va & (bytes - 1)) {
+    if (mustAlign(cpu, desc)) {
+      fault(cpu, va, 0x21, 0);
+      return 0;
+    }
+    if (code == 0 && (<u32>va & 4095) + bytes > 4096) {
+      // Both pages must translate before either is touched.
+      const pa = load<u64>(G_WALK_PA);
+      const second = (va + bytes) & ~(<u64>4095);
+      const code2 = walk(cpu, second, el, ACCESS_READ, true);
+      if (code2) {
+        fault(cpu, second, code2, 0);
+        return 0;
+      }
+      const pa2 = load<u64>(G_WALK_PA);
+      const first: u32 = 4096 - (<u32>va & 4095);
+      let value: u64 = 0;
+      for (let i: u32 = 0; i < bytes; i++) {
+        const byte = i < first
+          ? loadInPage(cpu, va + i, pa + i, 0, desc, el)
+          : loadInPage(cpu, va + i, pa2 + (i - first), 0, desc, el);
+        if (load<u32>(cpu, CPU_EXIT)) return 0;
+        value |= byte << (i << 3);
+      }
+      return value;
+    }
+  }
+  if (code) {
+    fault(cpu, va, code, 0);
+    return 0;
+  }
+  return loadInPage(cpu, va, load<u64>(G_WALK_PA), sizeLog2, desc, el);
+}
+
+/** True: go on and store at the returned frame; 0 frame with CPU_EXIT or a finished device write otherwise. */
+function storeInPage(cpu: usize, va: u64, pa: u64, value: u64, sizeLog2: u32, desc: u32, el: u32): void {
+  const bytes: u32 = 1 << sizeLog2;
+  const single = desc & ACC_SINGLE;
+  const entry = radixEntry(pa);
+  if (entry == 0 || entry & RADIX_READ_ONLY) {
+    if (!single) {
+      store<u32>(cpu, EXIT_SINGLE, CPU_EXIT);
+      return;
+    }
+    store<u64>(cpu, pa, CPU_ADDR);
+    store<u64>(cpu, value, CPU_DATA);
+    mmioWrite(cpu, sizeLog2);
+    if (load<u32>(cpu, CPU_EXIT) == EXIT_FAULT) store<u64>(cpu, va, CPU_ADDR);
+    return;
+  }
+  let frame = entry;
+  if (entry == RADIX_UNTOUCHED) {
+    frame = frameForWrite(pa);
+    if (frame == 0) {
+      store<u32>(cpu, EXIT_NO_MEMORY, CPU_EXIT);
+      return;
+    }
+  }
+  const flagsAt = flagsAddress(frame);
+  const offset = <u32>pa & 4095;
+  let flags: u32 = load<u8>(flagsAt);
+  if (flags & FRAME_SLOW_STORES) {
+    if (flags & FRAME_WATCHED && watched(cpu, <f64>pa, bytes, 1)) {
+      store<u64>(cpu, va, CPU_ADDR);
+      store<u32>(cpu, EXIT_WATCH, CPU_EXIT);
+      return;
+    }
+    if (flags & FRAME_CODE && codeWritten(frame, offset, bytes, single)) {
+      store<u32>(cpu, EXIT_SINGLE, CPU_EXIT);
+      return;
+    }
+    if (flags & FRAME_TABLE) {
+      if (!single) {
+        // The store may change the mapping of the code that is running.
+        let changes = false;
+        for (let at = offset & ~7; at < offset + bytes; at += 8) if (load<u64>(frame + at) & 1) changes = true;
+        if (changes) {
+          store<u32>(cpu, EXIT_SINGLE, CPU_EXIT);
+          return;
+        }
+      }
+      tableWritten(frame, offset, bytes);
+    }
+    if (flags & FRAME_SHARED) unshare(frame);
+  }
+  flags = load<u8>(flagsAt) | FRAME_DIRTY;
+  if (!(flags & FRAME_SLOW_STORES) && !(load<u32>(G_WALK_ATTRS) & ATTR_DEVICE)) {
+    flags |= FRAME_WRITABLE_CACHED;
+    tlbFill(tlbSet(cpu, el), TLB_WRITE, va, frame - (<u32>va & ~4095), frame);
+  }
+  store<u8>(flagsAt, flags);
+  const at = frame + offset;
+  if (sizeLog2 == 3) store<u64>(at, value);
+  else if (sizeLog2 == 2) store<u32>(at, <u32>value);
+  else if (sizeLog2 == 1) store<u16>(at, <u16>value);
+  else store<u8>(at, <u8>value);
+}
+
+export function slow_store(cpu: usize, va: u64, value: u64, desc: u32): void {
+  store<u64>(G_STAT_SLOW, load<u64>(G_STAT_SLOW) + 1);
+  const el = accessEl(cpu, desc);
+  const sizeLog2 = desc & 3;
+  const bytes: u32 = 1 << sizeLog2;
+  const code = walk(cpu, va, el, ACCESS_WRITE, true);
+  if (va & (bytes - 1)) {
+    if (mustAlign(cpu, desc)) {
+      fault(cpu, va, 0x21, 1);
+      return;
+    }
+    if (code == 0 && (<u32>va & 4095) + bytes > 4096) {
+      const pa = load<u64>(G_WALK_PA);
+      const second = (va + bytes) & ~(<u64>4095);
+      const code2 = walk(cpu, second, el, ACCESS_WRITE, true);
+      if (code2) {
+        fault(cpu, second, code2, 1);
+        return;
+      }
+      const pa2 = load<u64>(G_WALK_PA);
+      const first: u32 = 4096 - (<u32>va & 4095);
+      for (let i: u32 = 0; i < bytes; i++) {
+        const byte = (value >> (i << 3)) & 0xff;
+        if (i < first) storeInPage(cpu, va + i, pa + i, byte, 0, desc, el);
+        else storeInPage(cpu, va + i, pa2 + (i - first), byte, 0, desc, el);
+        if (load<u32>(cpu, CPU_EXIT)) return;
+      }
+      return;
+    }
+  }
+  if (code) {
+    fault(cpu, va, code, 1);
+    return;
+  }
+  storeInPage(cpu, va, load<u64>(G_WALK_PA), value, sizeLog2, desc, el);
+}
+
+/* ------------------------------------------------------------------ exclusives and atomics */
+
+/*
+ * DETERMINISM: CPUs take turns, and the end of a turn clears the monitor (the architecture allows an
+ * exclusive store to fail at any time), so no other observer can have stored between LDXR and STXR.
+ */
+
+/** Load of the (first) element of an exclusive pair or single; arms the monitor. */
+export function load_exclusive(cpu: usize, va: u64, desc: u32, totalLog2: u32): u64 {
+  const total: u32 = 1 << totalLog2;
+  if (va & (total - 1)) {
+    fault(cpu, va, 0x21, 0);
+    return 0;
+  }
+  const value = slow_load(cpu, va, desc);
+  if (load<u32>(cpu, CPU_EXIT)) return 0;
+  walk(cpu, va, accessEl(cpu, desc), ACCESS_READ, true);
+  store<u32>(cpu, 1, CPU_EXCLUSIVE);
+  store<u32>(cpu, total, CPU_EXCLUSIVE_SIZE);
+  store<u64>(cpu, load<u64>(G_WALK_PA), CPU_EXCLUSIVE_ADDR);
+  return value;
+}
+
+/** 0 if the exclusive store to `va` may go ahead (checks permission and monitor), 1 if it must fail. */
+export function exclusive_check(cpu: usize, va: u64, desc: u32, totalLog2: u32): u32 {
+  const total: u32 = 1 << totalLog2;
+  if (va & (total - 1)) {
+    fault(cpu, va, 0x21, 1);
+    return 1;
+  }
+  const code = walk(cpu, va, accessEl(cpu, desc), ACCESS_WRITE, true);
+  if (code) {
+    fault(cpu, va, code, 1);
+    return 1;
+  }
+  const armed = load<u32>(cpu, CPU_EXCLUSIVE);
+  const ok = armed && load<u32>(cpu, CPU_EXCLUSIVE_SIZE) == total && load<u64>(cpu, CPU_EXCLUSIVE_ADDR) == load<u64>(G_WALK_PA);
+  if (!ok) store<u32>(cpu, 0, CPU_EXCLUSIVE);
+  return ok ? 0 : 1;
+}
+
+/** STXR and kin: 0 stored, 1 failed; CPU_EXIT set on a fault or when it must run alone. */
+export function store_exclusive(cpu: usize, va: u64, value: u64, desc: u32): u32 {
+  if (exclusive_check(cpu, va, desc, desc & 3)) return 1;
+  slow_store(cpu, va, value, desc);
+  if (!load<u32>(cpu, CPU_EXIT)) store<u32>(cpu, 0, CPU_EXCLUSIVE);
+  return 0;
+}
+
+/** STXP: two elements. */
+export function store_exclusive_pair(cpu: usize, va: u64, first: u64, second: u64, desc: u32): u32 {
+  if (exclusive_check(cpu, va, desc, (desc & 3) + 1)) return 1;
+  slow_store(cpu, va, first, desc);
+  if (load<u32>(cpu, CPU_EXIT)) return 0;
+  slow_store(cpu, va + (1 << (desc & 3)), second, desc);
+  if (!load<u32>(cpu, CPU_EXIT)) store<u32>(cpu, 0, CPU_EXCLUSIVE);
+  return 0;
+}
+
+/** Alignment fault of an ordered access. */
+export function alignment_fault(cpu: usize, va: u64, isWrite: u32): void {
+  fault(cpu, va, 0x21, isWrite);
+}
+
+/* ------------------------------------------------------------------ instruction fetch */
+
+/**
+ * The block for an instruction address, or 0 with CPU_EXIT left alone when the host side must translate it
+ * (fetch_frame tells where it is).
+ */
+export function fetch_block(cpu: usize, va: u64): u32 {
+  if (va & 3) return 0;
+  const el = load<u32>(cpu, CPU_EL);
+  if (walk(cpu, va, el, ACCESS_FETCH, true)) return 0;
+  const entry = radixEntry(load<u64>(G_WALK_PA));
+  if (entry <= 1) return 0;
+  const frame = entry & ~RADIX_READ_ONLY;
+  const table = load<u32>(
+    load<u32>(G_CODE_TABLES) + load<u32>(cpu, CPU_CONTEXT) * load<u32>(G_CODE_TABLE_STRIDE) + ((frame - load<u32>(G_FRAMES)) >> 12 << 2),
+  );
+  if (table == 0) return 0;
+  tlbFill(tlbSet(cpu, el), TLB_FETCH, va, table, frame);
+  return load<u32>(table + (<u32>va & 0xffc));
+}
+
+/** Frame of an instruction address (made if the page was untouched), or 0 with the fault in CPU_FAULT (DFSC; 0x10: no memory there). */
+export function fetch_frame(cpu: usize, va: u64): u32 {
+  const code = walk(cpu, va, load<u32>(cpu, CPU_EL), ACCESS_FETCH, true);
+  store<u64>(cpu, va, CPU_ADDR);
+  if (code) {
+    store<u32>(cpu, code & 0x3f, CPU_FAULT);
+    return 0;
+  }
+  const pa = load<u64>(G_WALK_PA);
+  const entry = radixEntry(pa);
+  if (entry == RADIX_UNTOUCHED) {
+    const frame = frameForWrite(pa);
+    if (frame == 0) store<u32>(cpu, EXIT_NO_MEMORY, CPU_EXIT);
+    return frame;
+  }
+  if (entry == 0) store<u32>(cpu, 0x10, CPU_FAULT);
+  return entry & ~RADIX_READ_ONLY;
+}
+
+/**
+ * Translation for AT instructions, debuggers and host-side accesses: returns the DFSC | 0x80, or 0 with the
+ * address in G_WALK_PA. `track` only where the result will be cached.
+ */
+export function translate(cpu: usize, va: u64, el: u32, access: u32): u32 {
+  return walk(cpu, va, el, access, false);
+}
+
+/** Prepares a host-side write of bytes inside one page of memory: frame, with all marks honoured; 0 if no memory. */
+export function frame_for_host_write(pa: u64, bytes: u32): u32 {
+  const frame = frameForWrite(pa);
+  if (frame == 0) return 0;
+  const at = flagsAddress(frame);
+  const flags = load<u8>(at);
+  const offset = <u32>pa & 4095;
+  if (flags & FRAME_CODE) codeWritten(frame, offset, bytes, 1);
+  if (flags & FRAME_TABLE) tableWritten(frame, offset, bytes);
+  if (flags & FRAME_SHARED) unshare(frame);
+  store<u8>(at, load<u8>(at) | FRAME_DIRTY);
+  return frame;
+}

@@ -1,0 +1,113 @@
+/*
+ * The part of the linear memory that is laid out at run time is found through these words ("globals"), so
+ * that the helpers need no knowledge of sizes. Plain integer constants: read by TypeScript and AssemblyScript.
+ */
+
+export const GLOBALS = 0x000f0000;
+/** u32: number of CPUs. */
+export const G_CPUS = 0x000f0000;
+/** u32: TLBs of CPU 0; TLB_STRIDE bytes each CPU. */
+export const G_TLBS = 0x000f0004;
+/** u32: first radix table (physical address bits 43:30), entries of 4 bytes. */
+export const G_RADIX = 0x000f0008;
+/** u32: start, end, and bump pointer of the arena for radix tables. */
+export const G_RADIX_NEXT = 0x000f000c;
+export const G_RADIX_END = 0x000f0010;
+/** u32: start and end of the frame pool, next never-used frame, head of the free list. */
+export const G_FRAMES = 0x000f0014;
+export const G_FRAMES_END = 0x000f0018;
+export const G_FRAME_NEXT = 0x000f001c;
+export const G_FRAME_FREE = 0x000f0020;
+/** u32: the shared frame of zeros (never written). */
+export const G_ZERO_FRAME = 0x000f0024;
+/** u32: one flag byte per frame (FRAME_*). */
+export const G_FRAME_FLAGS = 0x000f0028;
+/** u32: 8 bytes per frame: for a page-table frame the virtual base it maps, with the level in bits 1:0. */
+export const G_FRAME_TABLE_INFO = 0x000f002c;
+/** u32: number of page-table frames tracked, and the list of them (PT_LIST_MAX words). */
+export const G_PT_COUNT = 0x000f0030;
+export const G_PT_LIST = 0x000f0034;
+export const PT_LIST_MAX = 8192;
+/** u32: slow stores into page-table frames since the last walk. */
+export const G_PT_IDLE_WRITES = 0x000f0038;
+/** Statistics (u64 each): TLB refills, full flushes, page flushes, slow accesses. */
+export const G_STAT_REFILLS = 0x000f0040;
+export const G_STAT_FLUSHES = 0x000f0048;
+export const G_STAT_PAGE_FLUSHES = 0x000f0050;
+export const G_STAT_SLOW = 0x000f0058;
+/** Result of a translation: physical address (u64), attributes (u32). */
+export const G_WALK_PA = 0x000f0060;
+export const G_WALK_ATTRS = 0x000f0068;
+/** u32: physical address bits the CPU implements. */
+export const G_PA_BITS = 0x000f006c;
+
+export const FRAME_SHIFT = 12;
+export const FRAME_SIZE = 4096;
+
+/** Frame flags: any of the first group sends stores to the slow path. */
+export const FRAME_CODE = 1;
+export const FRAME_TABLE = 2;
+export const FRAME_WATCHED = 4;
+export const FRAME_SHARED = 8;
+export const FRAME_SLOW_STORES = 0x0f;
+/** A write TLB entry for this frame may exist. */
+export const FRAME_WRITABLE_CACHED = 0x10;
+/** Written since the flag was last cleared (state hashes, checkpoints). */
+export const FRAME_DIRTY = 0x20;
+/** Reads of this frame are watched: no read TLB entry may exist. */
+export const FRAME_READ_WATCHED = 0x40;
+
+/** Radix entries: 0 no memory; 1 memory never written (reads as zero); else a table or frame address. */
+export const RADIX_NONE = 0;
+export const RADIX_UNTOUCHED = 1;
+/** On a frame entry: stores go to the device path (flash, ROM). */
+export const RADIX_READ_ONLY = 2;
+
+/** TLB geometry: 16-byte entries {tag u64, addend u32, frame u32}. */
+export const TLB_BITS = 10;
+export const TLB_ENTRIES = 1024;
+export const TLB_BYTES = 16384;
+/** In a TLB set: reads, writes, instruction fetches. Two sets per CPU: EL1 and above, then EL0. */
+export const TLB_WRITE = 16384;
+export const TLB_FETCH = 32768;
+export const TLB_SET = 49152;
+export const TLB_STRIDE = 98304;
+
+/** Exit reasons in CPU_EXIT. */
+export const EXIT_NONE = 0;
+/** The run slice is used up at a block entry. */
+export const EXIT_BUDGET = 1;
+/** No translated block for CPU_PC. */
+export const EXIT_NO_BLOCK = 2;
+/** A memory access faulted: CPU_FAULT (DFSC and flags), CPU_ADDR. */
+export const EXIT_FAULT = 3;
+/** The instruction at CPU_PC has an effect outside memory and must run as a block of its own. */
+export const EXIT_SINGLE = 4;
+/** The instruction at CPU_PC is executed by the host side (exceptions, system registers, waits). */
+export const EXIT_HOST = 5;
+/** A block became hot. */
+export const EXIT_HOT = 6;
+/** No frame is left for guest memory. */
+export const EXIT_NO_MEMORY = 7;
+/** A watched location was touched; the access has not been made. */
+export const EXIT_WATCH = 8;
+
+/** An interrupt became deliverable. */
+export const EXIT_IRQ = 9;
+
+/** Blocks: header {instructions u32, heat u32, compiled function u32, context u32}, then micro-ops. */
+export const BLOCK_COUNT = 0;
+export const BLOCK_HEAT = 4;
+export const BLOCK_COMPILED = 8;
+export const BLOCK_UOPS = 12;
+export const BLOCK_HEADER = 16;
+export const UOP_BYTES = 16;
+
+/** u32: code tables by context: base of context 0's array of one word per frame, and bytes per context. */
+export const G_CODE_TABLES = 0x000f0070;
+export const G_CODE_TABLE_STRIDE = 0x000f0074;
+
+/** Access descriptors: log2 of the size in bits 1:0, then flags. */
+export const ACC_UNPRIVILEGED = 4;
+export const ACC_SINGLE = 8;
+export const ACC_ALIGNED = 16;

@@ -1,0 +1,115 @@
+import { BLOCK_COMPILED, BLOCK_COUNT, BLOCK_HEADER, BLOCK_HEAT, BLOCK_UOPS, UOP_BYTES } from './helpers/heap-layout.ts';
+import { type InstructionSet, usesFpSimd } from './a64/instruction-set.ts';
+import type { Lowering } from './a64/lowering.ts';
+import type { SysregKey } from './a64/sysreg-key.ts';
+import type { SysregPlan } from './a64/sysreg-types.ts';
+import type { SystemPlan } from './a64/sysregs.ts';
+import { uop } from './uops.ts';
+
+/** Execution context: what besides the physical address decides what instructions mean. */
+export const CONTEXT_EL = 3;
+export const CONTEXT_SPELX = 4;
+export const CONTEXT_FP_TRAP = 8;
+export const CONTEXT_EL0_ZERO = 16;
+export const CONTEXT_EL0_CACHE = 32;
+
+const HOST = uop('host');
+const BRANCH = uop('b');
+const HELPER = uop('helper');
+/** No block is longer; so a micro-op's instruction index fits its byte. */
+const MAX_BLOCK = 64;
+
+/** What the translator asks about system registers, and where instruction helpers are in the table. */
+export interface TranslatorPorts {
+  plan(key: SysregKey, el: number, write: boolean): SysregPlan;
+  systemPlan(key: SysregKey, el: number): SystemPlan;
+  helperIndex(name: string): number;
+}
+
+/**
+ * Makes blocks: reads instruction words from a frame and writes micro-ops into the code arena. The code is
+ * position-independent inside the page, so one block serves every virtual address of its frame.
+ */
+export class Translator implements Lowering {
+  offset = 0;
+  pageOffset = 0;
+  el = 0;
+  usesSpElx = false;
+  el0MayZero = false;
+  el0MayMaintain = false;
+  readonly #set: InstructionSet;
+  readonly #ports: TranslatorPorts;
+  readonly #u32: Uint32Array;
+  #at = 0;
+  #index = 0;
+  #ended = false;
+
+  constructor(set: InstructionSet, ports: TranslatorPorts, u32: Uint32Array) {
+    this.#set = set;
+    this.#ports = ports;
+    this.#u32 = u32;
+  }
+
+  emit(op: number, d: number, n: number, m: number, a: number, x: number, lo: number, hi: number): void {
+    const at = this.#at >>> 2;
+    const u32 = this.#u32;
+    u32[at] = op | (this.#index << 16) | (a << 24);
+    u32[at + 1] = d | (n << 8) | (m << 16) | (x << 24);
+    u32[at + 2] = lo;
+    u32[at + 3] = hi;
+    this.#at += UOP_BYTES;
+  }
+  end(): void {
+    this.#ended = true;
+  }
+  host(word: number): void {
+    this.emit(HOST, 0, 0, 0, 0, 0, word, 0);
+    this.#ended = true;
+  }
+  helper(name: string, word: number): void {
+    this.emit(HELPER, 0, 0, 0, 0, 0, word, this.#ports.helperIndex(name));
+  }
+  plan(key: SysregKey, write: boolean): SysregPlan {
+    return this.#ports.plan(key, this.el, write);
+  }
+  systemPlan(key: SysregKey): SystemPlan {
+    return this.#ports.systemPlan(key, this.el);
+  }
+
+  /**
+   * Translates from `pageOffset` in the frame, at most `limit` instructions, into memory at `at` (which must
+   * have room for MAX_BLOCK_BYTES). Returns the end of the block's memory.
+   */
+  translate(frame: number, pageOffset: number, context: number, heat: number, limit: number, at: number): number {
+    this.el = context & CONTEXT_EL;
+    this.usesSpElx = (context & CONTEXT_SPELX) !== 0;
+    this.el0MayZero = (context & CONTEXT_EL0_ZERO) !== 0;
+    this.el0MayMaintain = (context & CONTEXT_EL0_CACHE) !== 0;
+    const fpTrap = (context & CONTEXT_FP_TRAP) !== 0;
+    this.pageOffset = pageOffset;
+    this.#at = at + BLOCK_HEADER;
+    this.#ended = false;
+    const most = Math.min(limit, MAX_BLOCK, (4096 - pageOffset) >>> 2);
+    const { decoder, lower } = this.#set;
+    let count = 0;
+    while (count < most && !this.#ended) {
+      this.#index = count;
+      this.offset = count * 4;
+      const word = this.#u32[(frame + pageOffset + count * 4) >>> 2]!;
+      const encoding = decoder.find(word);
+      if (encoding < 0 || (fpTrap && usesFpSimd(word))) this.host(word);
+      else lower[encoding]!(word, this);
+      count += 1;
+    }
+    if (!this.#ended) this.emit(BRANCH, 0, 0, 0, 0, 0, count * 4, 0);
+    const u32 = this.#u32;
+    u32[(at + BLOCK_COUNT) >>> 2] = count;
+    u32[(at + BLOCK_HEAT) >>> 2] = heat;
+    u32[(at + BLOCK_COMPILED) >>> 2] = 0;
+    u32[(at + BLOCK_UOPS) >>> 2] = this.#at - at;
+    return this.#at;
+  }
+}
+
+/** Most memory a block can take: structure loads expand to 128 element accesses at worst. */
+export const MAX_BLOCK_BYTES = BLOCK_HEADER + MAX_BLOCK * 160 * UOP_BYTES;
