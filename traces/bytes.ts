@@ -39,7 +39,9 @@ export class ByteColumn {
 
   bytes(value: Uint8Array): void {
     this.#room(value.length);
-    this.#bytes.set(value, this.#length);
+    // Console output comes a byte at a time, for which set() is slow.
+    if (value.length > 8) this.#bytes.set(value, this.#length);
+    else for (let i = 0; i < value.length; i++) this.#bytes[this.#length + i] = value[i]!;
     this.#length += value.length;
   }
 

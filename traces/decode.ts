@@ -29,7 +29,7 @@ export function decodeAccess(event: AccessEvent, maps: RegisterMaps): DecodedAcc
     return { fields: [], text: `${event.device} ${where} ${direction}${8 * event.size} ${value}` };
   }
   const { register, name, byte } = hit;
-  const width = register.width - byte < event.size ? register.width - byte : event.size;
+  const width = Math.min(register.width - byte, event.size);
   const low = 8 * byte;
   const high = low + 8 * width - 1;
   const bits = BigInt.asUintN(8 * width, event.value) << BigInt(low);

@@ -1,4 +1,4 @@
-import type { MachineEvent } from '../engine/base/events.ts';
+import type { AccessEvent, MachineEvent } from '../engine/base/events.ts';
 import { ByteColumn, ByteCursor } from './bytes.ts';
 import { DecodeError } from './errors.ts';
 import { type ChunkEntry, MAX_CHUNK_EVENTS } from './format.ts';
@@ -8,6 +8,17 @@ import { decodeStream, type StreamBase, StreamEncoder, type StreamTable } from '
 import type { TraceEvent } from './types.ts';
 
 const NO_BYTES = new Uint8Array(0);
+
+function isSiteOf(site: Site, event: AccessEvent): boolean {
+  return (
+    site.offset === event.offset &&
+    site.write === event.write &&
+    site.device === event.device &&
+    site.pc === event.pc &&
+    site.size === event.size &&
+    site.cpu === event.cpu
+  );
+}
 
 /** Collects the events of one kind for one chunk. */
 export class EventChunkEncoder {
@@ -127,23 +138,16 @@ export class EventChunkEncoder {
   }
 
   /** The hot path: the expected site is compared before anything is looked up. */
-  #accessSite(event: Extract<MachineEvent, { kind: 'access' }>): number {
-    const { cpu, device, offset, size, write, pc } = event;
-    const matches = (site: Site): boolean =>
-      site.offset === offset &&
-      site.write === write &&
-      site.device === device &&
-      site.pc === pc &&
-      site.size === size &&
-      site.cpu === cpu;
+  #accessSite(event: AccessEvent): number {
     const expected = this.#stream.expectedSite;
-    if (expected >= 0 && matches(this.sites[expected]!)) return expected;
+    if (expected >= 0 && isSiteOf(this.sites[expected]!, event)) return expected;
+    const { cpu, device, offset, size, write, pc } = event;
     let candidates = this.#bySite.get(pc);
     if (candidates === undefined) {
       candidates = [];
       this.#bySite.set(pc, candidates);
     }
-    for (const number of candidates) if (matches(this.sites[number]!)) return number;
+    for (const number of candidates) if (isSiteOf(this.sites[number]!, event)) return number;
     const number = this.#newSite({ cpu, device, offset, size, write, pc: BigInt.asUintN(64, pc) });
     candidates.push(number);
     return number;

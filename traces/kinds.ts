@@ -339,12 +339,7 @@ export const KIND_CODECS: readonly KindCodec[] = [
   dma,
 ];
 
-const BY_EVENT = new Map(KIND_CODECS.flatMap((codec) => codec.kinds.map((kind) => [kind, codec] as const)));
 const BY_CHUNK = new Map(KIND_CODECS.map((codec) => [codec.chunk, codec] as const));
-
-export function codecOfEvent(kind: EventKind): KindCodec {
-  return BY_EVENT.get(kind)!;
-}
 
 /** Undefined for chunks that hold no events. */
 export function codecOfChunk(name: ChunkName): KindCodec | undefined {

@@ -21,6 +21,22 @@ const OPTIONS = {
 const packr = new Packr(OPTIONS);
 const unpackr = new Unpackr(OPTIONS);
 const MAX_DEPTH = 32;
+/** Bytes after the type byte: nil, false, true, float 32 and 64, uint 8 to 64, int 8 to 64. */
+const SCALAR_BYTES = new Map([
+  [0xc0, 0],
+  [0xc2, 0],
+  [0xc3, 0],
+  [0xca, 4],
+  [0xcb, 8],
+  [0xcc, 1],
+  [0xcd, 2],
+  [0xce, 4],
+  [0xcf, 8],
+  [0xd0, 1],
+  [0xd1, 2],
+  [0xd2, 4],
+  [0xd3, 8],
+]);
 
 /** msgpackr writes other typed arrays wrongly and undefined as an extension: only plain data reaches it. */
 function assertPlain(value: unknown, depth: number): void {
@@ -99,44 +115,21 @@ function checkStructure(bytes: Uint8Array): void {
   };
   const value = (depth: number): void => {
     const type = uint(1);
-    if (type <= 0x7f || type >= 0xe0 || type === 0xc0 || type === 0xc2 || type === 0xc3) return;
-    if (type <= 0x8f) return items(type & 15, true, depth);
-    if (type <= 0x9f) return items(type & 15, false, depth);
-    if (type <= 0xbf) return take(type & 31);
-    switch (type) {
-      case 0xc4:
-      case 0xd9:
-        return take(uint(1));
-      case 0xc5:
-      case 0xda:
-        return take(uint(2));
-      case 0xc6:
-      case 0xdb:
-        return take(uint(4));
-      case 0xcc:
-      case 0xd0:
-        return take(1);
-      case 0xcd:
-      case 0xd1:
-        return take(2);
-      case 0xca:
-      case 0xce:
-      case 0xd2:
-        return take(4);
-      case 0xcb:
-      case 0xcf:
-      case 0xd3:
-        return take(8);
-      case 0xdc:
-        return items(uint(2), false, depth);
-      case 0xdd:
-        return items(uint(4), false, depth);
-      case 0xde:
-        return items(uint(2), true, depth);
-      case 0xdf:
-        return items(uint(4), true, depth);
-      default:
-        throw new DecodeError(`msgpack: type 0x${type.toString(16)} is not allowed`);
+    if (type <= 0x7f || type >= 0xe0) return;
+    if (type <= 0x8f) items(type & 15, true, depth);
+    else if (type <= 0x9f) items(type & 15, false, depth);
+    else if (type <= 0xbf) take(type & 31);
+    else if (type === 0xdc) items(uint(2), false, depth);
+    else if (type === 0xdd) items(uint(4), false, depth);
+    else if (type === 0xde) items(uint(2), true, depth);
+    else if (type === 0xdf) items(uint(4), true, depth);
+    else if (type === 0xc4 || type === 0xd9) take(uint(1));
+    else if (type === 0xc5 || type === 0xda) take(uint(2));
+    else if (type === 0xc6 || type === 0xdb) take(uint(4));
+    else {
+      const length = SCALAR_BYTES.get(type);
+      if (length === undefined) throw new DecodeError(`msgpack: type 0x${type.toString(16)} is not allowed`);
+      take(length);
     }
   };
   value(0);

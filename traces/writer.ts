@@ -1,4 +1,4 @@
-import type { MachineEvent } from '../engine/base/events.ts';
+import type { EventKind, MachineEvent } from '../engine/base/events.ts';
 import type { Position } from '../engine/base/units.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import { PURE_CODEC, type TraceCodec } from './codec.ts';
@@ -15,7 +15,7 @@ import {
   type PiecePlace,
   piecesOf,
 } from './images.ts';
-import { codecOfEvent, KIND_CODECS, type KindCodec } from './kinds.ts';
+import { KIND_CODECS } from './kinds.ts';
 import { keeps } from './levels.ts';
 import { type PlainData, pack } from './msgpack.ts';
 import { summarize } from './summary.ts';
@@ -51,7 +51,10 @@ export class TraceWriter {
   readonly header: TraceHeader;
   readonly #codec: TraceCodec;
   readonly #chunks: ChunkWriter;
-  readonly #open = new Map<KindCodec, EventChunkEncoder>();
+  /** By number of the codec in KIND_CODECS. */
+  readonly #open: (EventChunkEncoder | undefined)[] = KIND_CODECS.map(() => undefined);
+  /** That number, for the kinds that the level keeps. */
+  readonly #kept: { readonly [kind in EventKind]?: number };
   readonly #pieces = new Map<string, PiecePlace>();
   #hashes: HashRecord[] = [];
   #position = 0;
@@ -63,6 +66,8 @@ export class TraceWriter {
   constructor(sink: TraceSink, header: TraceHeader, codec: TraceCodec = PURE_CODEC) {
     this.header = header;
     this.#codec = codec;
+    const kinds = KIND_CODECS.flatMap(({ kinds }, number) => kinds.map((kind) => [kind, number] as const));
+    this.#kept = Object.fromEntries(kinds.filter(([kind]) => keeps(header.level, kind)));
     this.#chunks = new ChunkWriter(sink, codec, encodeFileHeader(header));
   }
 
@@ -89,21 +94,15 @@ export class TraceWriter {
       this.#position = position;
       this.#ordinal = 0;
     }
-    if (!keeps(this.header.level, event.kind) || this.#closed || this.failure !== undefined) return;
-    const codec = codecOfEvent(event.kind);
-    let chunk = this.#open.get(codec);
-    if (chunk === undefined) {
-      const { shift, counterPeriod } = this.header;
-      chunk = new EventChunkEncoder(codec, { first: position, shift, counterPeriod }, event.time);
-      this.#open.set(codec, chunk);
-    }
-    if (codec.hasBytes) {
-      const bytes = event.kind === 'output' ? event.bytes : event.kind === 'input' ? event.data : undefined;
-      if (bytes !== undefined && bytes.length > MAX_EVENT_BYTES) {
-        throw new RangeError(`an event of ${bytes.length} bytes is too large for a trace`);
-      }
+    const number = this.#kept[event.kind];
+    if (number === undefined || this.#closed || this.failure !== undefined) return;
+    const chunk = this.#open[number] ?? this.#begin(number, event);
+    if (event.kind === 'output' || event.kind === 'input') {
+      const { length } = event.kind === 'output' ? event.bytes : event.data;
+      if (length > MAX_EVENT_BYTES)
+        throw new RangeError(`an event of ${length} bytes is too large for a trace`);
       // Many bytes at once may not wait for the next time the columns are measured.
-      if (bytes !== undefined) this.#untilMeasured -= bytes.length >>> 6;
+      this.#untilMeasured -= length >>> 6;
     }
     chunk.add(event, this.#ordinal);
     if (chunk.count >= GROUP_EVENTS || (--this.#untilMeasured <= 0 && this.#pendingBytes() >= GROUP_BYTES)) {
@@ -113,6 +112,14 @@ export class TraceWriter {
         if (error !== this.failure) throw error;
       }
     }
+  }
+
+  #begin(number: number, event: MachineEvent): EventChunkEncoder {
+    const { shift, counterPeriod } = this.header;
+    const base = { first: event.position, shift, counterPeriod };
+    const chunk = new EventChunkEncoder(KIND_CODECS[number]!, base, event.time);
+    this.#open[number] = chunk;
+    return chunk;
   }
 
   /** Logs a value from outside the machine, which replay will give back. Kept at every level. */
@@ -133,7 +140,7 @@ export class TraceWriter {
   #pendingBytes(): number {
     this.#untilMeasured = MEASURE_EVERY;
     let bytes = 0;
-    for (const chunk of this.#open.values()) bytes += chunk.rawBytes;
+    for (const chunk of this.#open) bytes += chunk?.rawBytes ?? 0;
     return bytes;
   }
 
@@ -153,9 +160,9 @@ export class TraceWriter {
 
   #cut(complete: number): void {
     this.#untilMeasured = MEASURE_EVERY;
-    const ready = KIND_CODECS.map((codec) => this.#open.get(codec)).filter((chunk) => chunk !== undefined);
+    const ready = this.#open.filter((chunk) => chunk !== undefined);
     const hashes = this.#hashes;
-    this.#open.clear();
+    this.#open.fill(undefined);
     this.#hashes = [];
     ready.forEach((chunk, i) => {
       const { codec, count, first, last } = chunk;
