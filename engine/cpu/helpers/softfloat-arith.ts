@@ -4,10 +4,8 @@
  */
 import {
   DZC,
-  IOC,
   ROUND_NEGINF,
   bias,
-  defaultNaN,
   expOf,
   flushInput,
   fracBits,

@@ -8,6 +8,7 @@ import {
   FZ16,
   IOC,
   IXC,
+  ROUND_ZERO,
   bias,
   defaultNaN,
   expOf,
@@ -20,18 +21,16 @@ import {
   isSNaN,
   isZero,
   magnitude,
-  minNormal,
   ones,
   processNaN,
   quietBit,
   raise,
   round,
   roundsUp,
-  shiftRightJam,
   sigOf,
-  signBit,
   signed,
 } from "./softfloat";
+import { mayBeFast, plain64 } from "./softfloat-fast";
 
 /** FPConvert. Here env is to keep AHP; FZ16 does not matter to conversions between formats. */
 export function convert(from: i32, to: i32, a: u64, env: u32, mode: u32): u64 {
@@ -92,6 +91,17 @@ export function roundInt(sz: i32, a: u64, env: u32, mode: u32, exact: bool): u64
 
 /** FPToFixed to an integer of `width` (16, 32 or 64) bits, zero-extended here, with `fbits` fraction bits. */
 export function toFixed(sz: i32, a: u64, fbits: i32, unsigned: bool, width: i32, env: u32, mode: u32): u64 {
+  if (mayBeFast(env) && sz == 3 && mode == ROUND_ZERO && fbits == 0) {
+    // Truncation in range: at most IXC, which is set already. Denormals, flushed or not, are left to the rest.
+    const x = reinterpret<f64>(a);
+    if (plain64(a)) {
+      if (unsigned) {
+        if (x >= 0 && x < (width == 64 ? 18446744073709551616.0 : 4294967296.0)) return <u64>x;
+      } else if (abs(x) < (width == 64 ? 9223372036854775808.0 : 2147483648.0)) {
+        return width == 64 ? <u64>(<i64>x) : <u64>(<u32>(<i32>x));
+      }
+    }
+  }
   a = flushInput(sz, a, env);
   if (isNaN(sz, a)) {
     raise(IOC);

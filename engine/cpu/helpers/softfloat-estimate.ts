@@ -22,7 +22,6 @@ import {
   isNaN,
   isNegative,
   isZero,
-  magnitude,
   processNaN,
   raise,
   rmode,
@@ -40,8 +39,9 @@ function recipTable(a: u32): u32 {
 /** RecipSqrtEstimate: 128 <= a <= 511 stands for a/512, the result for r/256. */
 function rsqrtTable(a: u32): u32 {
   const twice: u32 = a < 256 ? a * 2 + 1 : ((a >> 1 << 1) + 1) * 2;
-  let b: u32 = 512;
-  while (twice * (b + 1) * (b + 1) < 1 << 28) b += 1;
+  // The greatest b with twice * b * b < 2^28. The quotient has 20 bits, so the host's root of it is exact
+  // enough for its integer part to be right.
+  const b = <u32>f64.sqrt(<f64>(((1 << 28) - 1) / twice));
   return (b + 1) >> 1;
 }
 
