@@ -115,3 +115,8 @@ export function run(c: Case, encoding: CompiledFp): Outcome {
     x2: view.getBigUint64(CPU + 16, true),
   };
 }
+
+/** Slot of a general register as the last instruction left it; slot 31 is the zero register. */
+export function slot(n: number): bigint {
+  return view.getBigUint64(CPU + 8 * n, true);
+}
