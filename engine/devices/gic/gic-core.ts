@@ -477,11 +477,8 @@ export abstract class GicCore implements InterruptController {
       this.pending[word]! |= this.level[word]! & ~this.edge[word]!;
     }
     this.derive();
-    for (let cpu = 0; cpu < this.cpus; cpu++) {
-      this.outputLevels[cpu] = this.evaluate(cpu);
-      // The CPU may have been loaded before or after, and need not keep the level itself.
-      this.emit(cpu);
-    }
+    // What the outputs lead to is saved by its owner: a load moves no wire.
+    for (let cpu = 0; cpu < this.cpus; cpu++) this.outputLevels[cpu] = this.evaluate(cpu);
     this.settle();
   }
 

@@ -113,10 +113,8 @@ export class Gicv2 extends GicCore {
     const group = this.bitOf(this.group, slot);
     if (((this.control[cpu]! >>> group) & 1) === 0) return 'group disabled in the CPU interface';
     if (priority >= this.mask[cpu]!) return 'masked by PMR';
-    if ((priority & this.groupPriorityMask(cpu, group)) >= this.runningPriority(cpu)) {
-      return 'running priority is not lower';
-    }
-    return undefined;
+    // The running priority has no subpriority bits, so that this compares group priorities.
+    return priority < this.runningPriority(cpu) ? undefined : 'running priority is not lower';
   }
 
   protected outputFor(cpu: number, slot: number): number {

@@ -16,7 +16,6 @@ import * as R from './gicv3-sysregs.ts';
 const CTLR_CBPR = 1 << 0;
 const CTLR_EOIMODE = 1 << 1;
 const CTLR_EL3_EOIMODE = 1 << 2;
-const CTLR_EL3_RM = 1 << 5;
 /** A3V, 24 INTID bits. */
 const CTLR_FIXED = 0x8800;
 const CTLR_EL3_NDS = 1 << 17;
@@ -237,7 +236,7 @@ function readControlEl3(gic: Gicv3, cpu: number): number {
 }
 
 function writeControlEl3(gic: Gicv3, cpu: number, value: number): void {
-  gic.interfaceControlEl3[cpu] = value & (CTLR_EL3_EOIMODE | CTLR_EL3_RM);
+  gic.interfaceControlEl3[cpu] = value & CTLR_EL3_EOIMODE;
   gic.interfaceControl[cpu * 2] = (value & 1 ? CTLR_CBPR : 0) | (value & (1 << 3) ? CTLR_EOIMODE : 0);
   gic.interfaceControl[cpu * 2 + 1] =
     (value & (1 << 1) ? CTLR_CBPR : 0) | (value & (1 << 4) ? CTLR_EOIMODE : 0);

@@ -13,8 +13,9 @@ export function readInterruptRegister(gic: Gicv3, offset: number, word: number, 
     case 0x3:
       return (gic.enabled[word]! & gic.visible(word, secure)) >>> 0;
     case 0x4:
-    case 0x5:
       return (gic.pending[word]! & gic.visible(word, secure, 1)) >>> 0;
+    case 0x5:
+      return (gic.pending[word]! & gic.visible(word, secure, 2)) >>> 0;
     case 0x6:
     case 0x7:
       return (gic.active[word]! & gic.visible(word, secure, 2)) >>> 0;

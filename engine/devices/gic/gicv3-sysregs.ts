@@ -25,8 +25,14 @@ export interface SysregContext {
 /** The only context on a machine without EL3. */
 export const SINGLE_STATE_CONTEXT: SysregContext = { el: 1, nonSecure: true, fiqToEl3: false };
 
-/** A system register: `offset` is its key, so that a decoder can find it as it finds a device register. */
+/** Where a system register is in a register map: keys are not byte addresses, so each gets 8 bytes. */
+export function sysregOffset(key: number): number {
+  return key * 8;
+}
+
+/** A system register, with an offset so that decoders can find it as they find a device's. */
 export interface SystemRegister extends Register {
+  readonly key: number;
   /** Lowest exception level that may use it. */
   readonly el: number;
 }
@@ -114,8 +120,7 @@ function register(
   el = 1,
   width: 4 | 8 = 4,
 ): SystemRegister {
-  // A key is no byte address: each register covers its own key and nothing beside it.
-  return { name, offset: key, stride: 1, width, access, fields, meaning, el };
+  return { name, key, offset: sysregOffset(key), width, access, fields, meaning, el };
 }
 
 const activePriorities = (group: number, key: number): SystemRegister[] =>
@@ -158,7 +163,7 @@ export const ICC_REGISTERS: readonly SystemRegister[] = [
   ),
 ];
 
-/** The same as a register map, for decoders: offset = key. */
+/** The same as a register map, for decoders: offset = sysregOffset(key). */
 export const GICV3_CPU_INTERFACE: RegisterMap = {
   device: 'gicc-sysreg',
   reference: 'Arm IHI 0069 section 12.2',

@@ -74,7 +74,7 @@ export class Gicv3 extends GicCore {
   readonly activePriorities: Uint32Array;
   /** ICC_CTLR_EL1: CBPR and EOImode, at cpu * 2 + (1 for the Non-secure bank). */
   readonly interfaceControl: Uint8Array;
-  /** ICC_CTLR_EL3: EOImode_EL3 and RM. */
+  /** ICC_CTLR_EL3: EOImode_EL3. */
   readonly interfaceControlEl3: Uint8Array;
   /** Exception level in bits 1:0, SCR_EL3.NS in bit 2. */
   private readonly cpuState: Uint8Array;

@@ -30,7 +30,7 @@ export interface GicOptions {
   readonly cpusPerCluster?: number;
   /** GICv3: how many CPUs each redistributor region holds; default 123, then the rest. */
   readonly redistributorRegions?: readonly number[];
-  /** Called only when an output level of a CPU changes, and for every CPU by `load`. */
+  /** Called only when an output level of a CPU changes; never by `load` (see `irq`, `fiq`). */
   readonly outputs: (cpu: number, levels: InterruptOutputs) => void;
   readonly observer?: InterruptObserver;
   /** The guest did something undefined; `device` is the face's id, e.g. `gicd`. */
@@ -92,6 +92,7 @@ export interface InterruptController {
   spi(intid: IntId): InterruptLine;
   /** Wire of a private interrupt (INTID 16–31) of a CPU. Throws RangeError for one that does not exist. */
   ppi(cpu: number, intid: IntId): InterruptLine;
+  /** Present levels of the outputs. */
   irq(cpu: number): boolean;
   fiq(cpu: number): boolean;
   /**
