@@ -1,8 +1,8 @@
 // Advanced SIMD shift by immediate, vector and scalar; and the narrowing moves (XTN ...), which are narrowing
 // shifts by zero.
 import {
-  clearAbove, clearLaneSat, elements, even, keep, laneOver, max, min, noteLaneSat, noteQC, part, pd, pn, putKeep,
-  putNarrow, shiftLane, shiftRight, shiftRightRound, sizeOf, vd, vn, zero, bits,
+  bits, clearAbove, clearLaneSat, elements, even, keep, laneOver, max, min, noteLaneSat, noteQC, part, pd,
+  pn, putKeep, putNarrow, shiftLane, shiftRight, shiftRightRound, sizeOf, vd, vn, zero,
 } from "./simd-common";
 
 @inline function immhb(insn: u32): i32 { return (insn >>> 16) & 0x7f; }

@@ -1,8 +1,8 @@
 // Advanced SIMD three different: long, wide and narrowing; the long multiplications also by element; dot
 // products and 8-bit matrix products (FEAT_DotProd, FEAT_I8MM).
 import {
-  absDiff, addSat, even, keep, noteQC, odd, part, pd, pm, pn, put, putNarrow, Q, sat, SCALAR, sizeOf, subSat, vd,
-  ELEMENT, elementAddress, vm, vn, zero, bits,
+  absDiff, addSat, bits, ELEMENT, elementAddress, even, keep, noteQC, odd, part, pd, pm, pn, put, putNarrow,
+  Q, sat, SCALAR, sizeOf, subSat, vd, vm, vn, zero,
 } from "./simd-common";
 
 const ADDL = 0, SUBL = 1, ADDW = 2, SUBW = 3, ABDL = 4, ABAL = 5, MULL = 6, MLAL = 7, MLSL = 8;

@@ -1,8 +1,9 @@
 // Advanced SIMD three same: vector and scalar (DDI 0487, C4.1 "Advanced SIMD three same").
 // `sameLanes` is inlined with a constant `op`, so that each helper is left with its own branch only.
 import {
-  absDiff, addSat, bits, clampLane, clearAbove, clearLaneSat, ELEMENT, elementAddress, elements, even, ge, gt, keep, max, maxOf, min, minOf, mul, noteLaneSat, noteQC,
-  odd, pairFirst, pd, pm, pmul8, pn, put, putKeep, Q, sat, shiftLane, sizeOf, subSat, vd, vm, vmOrElement, vn,
+  absDiff, addSat, bits, clampLane, clearAbove, clearLaneSat, ELEMENT, elementAddress, elements, even, ge,
+  gt, keep, max, maxOf, min, minOf, mul, noteLaneSat, noteQC, odd, pairFirst, pd, pm, pmul8, pn, put,
+  putKeep, sat, shiftLane, sizeOf, subSat, vd, vm, vmOrElement, vn,
 } from "./simd-common";
 
 const ADD = 0, SUB = 1, HADD = 2, RHADD = 3, HSUB = 4, CMGT = 5, CMGE = 6, CMEQ = 7, CMTST = 8, MAX = 9, MIN = 10,
@@ -88,12 +89,12 @@ export function op_MUL(cpu: usize, insn: u32): void { multiplies(MUL, cpu, insn)
 /** SQDMULH, SQRDMULH and FEAT_RDM's SQRDMLAH (acc 1), SQRDMLSH (acc -1): the high half of twice the product. */
 @inline function highLanes<T>(cpu: usize, insn: u32, rounding: bool, acc: i32): void {
   const n = <usize>elements<T>(insn) * sizeof<T>(), d = pd(cpu, insn), a = pn(cpu, insn);
-  let b = pm(cpu, insn), step: usize = sizeof<T>();
+  const b = pm(cpu, insn);
   let element: T = 0;
   const indexed = (insn & ELEMENT) != 0;
   if (indexed) element = load<T>(elementAddress(cpu, insn));
   const N = <i64>bits<T>();
-  for (let i: usize = 0; i < n; i += step) {
+  for (let i: usize = 0; i < n; i += sizeof<T>()) {
     // Halved against the pseudocode (which doubles the product), so that nothing overflows 64 bits.
     let x = <i64>load<T>(a + i) * <i64>(indexed ? element : load<T>(b + i));
     if (acc < 0) x = -x;

@@ -1,7 +1,7 @@
 // Advanced SIMD two-register miscellaneous (without the narrowing moves, see simd-shift-imm) and across lanes.
 import {
-  addSat, bits, clearAbove, elements, even, ge, gt, keep, noteQC, odd, pd, pn, put, putKeep, Q, sat, signs, sizeOf, vd,
-  vn, zero,
+  addSat, bits, clearAbove, elements, even, ge, gt, keep, noteQC, odd, pd, pn, put, putKeep, Q, sat, signs,
+  sizeOf, vd, vn, zero,
 } from "./simd-common";
 
 // --- Reversals --------------------------------------------------------------------------------------------------------
