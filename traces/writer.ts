@@ -10,6 +10,7 @@ import {
   encodeManifest,
   encodePieces,
   isZero,
+  PAGE_BYTES,
   PIECE_BYTES,
   PIECE_CHUNK_BYTES,
   type PiecePlace,
@@ -262,10 +263,13 @@ export class TraceWriter {
     return places;
   }
 
-  /** Stores a saved machine; pages that are stored already cost nothing. Throws TraceWriteError. */
+  /** Stores a saved machine; pages of zeros, or stored already, cost nothing. Throws TraceWriteError. */
   checkpoint(checkpoint: Checkpoint): void {
     this.#check();
     const { position, time, state, pages } = checkpoint;
+    for (const { address, bytes } of pages) {
+      if (bytes.length !== PAGE_BYTES) throw new RangeError(`page ${address} has ${bytes.length} bytes`);
+    }
     this.#cut(position);
     const places = this.#putPieces(pages.map(({ bytes }, number) => ({ number, bytes })));
     const stored = [...places].flatMap(([number, { chunk, index }]) => [
@@ -279,6 +283,7 @@ export class TraceWriter {
   /** Writes what is pending, the end record and the index. Throws TraceWriteError. */
   close(end: TraceEnd): void {
     this.#check();
+    if (end.position < this.#position) throw new RangeError(`end at ${end.position} after ${this.#position}`);
     this.#cut(end.position);
     this.#closed = true;
     const { position, time, reason, detail, hashes } = end;
