@@ -325,6 +325,9 @@ function deactivate(gic: Gicv3, cpu: number, intid: number, context: SysregConte
   const slot = gic.slotOf(cpu, intid);
   const belongsToSecure = !gic.singleState && gic.groupOf(slot) !== GROUP1;
   if (belongsToSecure && !isSecure(gic, context)) return;
+  // A group that is routed to EL3 is EL3's to deactivate (IHI 0069 12.2.10).
+  const toEl3 = gic.groupOf(slot) === GROUP0 ? context.fiqToEl3 : context.irqToEl3;
+  if (gic.hasSecurity && context.el < 3 && toEl3) return;
   gic.deactivate(cpu, slot);
 }
 

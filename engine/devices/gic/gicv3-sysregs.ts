@@ -20,10 +20,17 @@ export interface SysregContext {
   readonly nonSecure: boolean;
   /** SCR_EL3.FIQ: Group 0 belongs to EL3, so Non-secure priorities are shown shifted. */
   readonly fiqToEl3: boolean;
+  /** SCR_EL3.IRQ. */
+  readonly irqToEl3: boolean;
 }
 
 /** The only context on a machine without EL3. */
-export const SINGLE_STATE_CONTEXT: SysregContext = { el: 1, nonSecure: true, fiqToEl3: false };
+export const SINGLE_STATE_CONTEXT: SysregContext = {
+  el: 1,
+  nonSecure: true,
+  fiqToEl3: false,
+  irqToEl3: false,
+};
 
 /** Where a system register is in a register map: keys are not byte addresses, so each gets 8 bytes. */
 export function sysregOffset(key: number): number {

@@ -132,6 +132,7 @@ function perform({ gic }: World, op: Operation): { x0: bigint; trap: boolean } {
     el: gic.hasSecurity && !op.atEl1 ? 3 : 1,
     nonSecure: !gic.hasSecurity || op.nonSecure,
     fiqToEl3: op.fiqToEl3,
+    irqToEl3: false,
   };
   if (op.insn === mrs(key)) {
     const value = gic.readSysreg(0, key, context);
