@@ -32,7 +32,7 @@ import type {
 } from './types.ts';
 
 /** A group is cut when one kind has so many events… */
-const GROUP_EVENTS = 1 << 15;
+const GROUP_EVENTS = 1 << 14;
 /** …or all kinds together so many bytes of columns. */
 const GROUP_BYTES = 256 << 10;
 /** Columns are measured every so many events. */
