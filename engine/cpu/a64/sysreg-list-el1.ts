@@ -17,7 +17,7 @@ import {
   SYS_VBAR_EL1,
 } from '../helpers/layout.ts';
 import { sysregKey } from './sysreg-key.ts';
-import { SLOT_CONTEXTIDR_EL1 } from './sysreg-slots.ts';
+import { SLOT_CONTEXTIDR_EL1, SLOT_DISR_EL1 } from './sysreg-slots.ts';
 import { FP, TACR, TCPAC, TIDCP, TLOR, UMA, VM_CONTROLS } from './sysreg-traps.ts';
 import type { El, SpecialRegister, SysregDefinition, TrapRule } from './sysreg-types.ts';
 
@@ -92,6 +92,14 @@ export const EL1_REGISTERS: readonly SysregDefinition[] = [
   special('UAO', sysregKey(3, 0, 4, 2, 4), 1, 1, feature('FEAT_UAO')),
   control('AFSR0_EL1', sysregKey(3, 0, 5, 1, 0), undefined),
   control('AFSR1_EL1', sysregKey(3, 0, 5, 1, 1), undefined),
+  {
+    // No error records.
+    name: 'ERRIDR_EL1',
+    key: sysregKey(3, 0, 5, 3, 0),
+    read: 1,
+    constant: 0n,
+    ...feature('FEAT_RAS'),
+  },
   control('ESR_EL1', sysregKey(3, 0, 5, 2, 0), SYS_ESR_EL1),
   control('FAR_EL1', sysregKey(3, 0, 6, 0, 0), SYS_FAR_EL1),
   { name: 'PAR_EL1', key: sysregKey(3, 0, 7, 4, 0), read: 1, write: 1, slot: SYS_PAR_EL1 },
@@ -136,6 +144,14 @@ export const EL1_REGISTERS: readonly SysregDefinition[] = [
     key: sysregKey(3, 0, 12, 1, 0),
     read: 1,
     get: (context) => BigInt(context.pendingInterrupts()),
+  },
+  {
+    name: 'DISR_EL1',
+    key: sysregKey(3, 0, 12, 1, 1),
+    read: 1,
+    write: 1,
+    slot: SLOT_DISR_EL1,
+    ...feature('FEAT_RAS'),
   },
   control('CONTEXTIDR_EL1', sysregKey(3, 0, 13, 0, 1), SLOT_CONTEXTIDR_EL1),
   { name: 'TPIDR_EL1', key: sysregKey(3, 0, 13, 0, 4), read: 1, write: 1, slot: SYS_TPIDR_EL1 },

@@ -47,7 +47,7 @@ import {
   SLOT_VMPIDR_EL2,
   SLOT_VPIDR_EL2,
 } from './sysreg-slots.ts';
-import { TCPAC } from './sysreg-traps.ts';
+import { FP, TCPAC } from './sysreg-traps.ts';
 import type { SysregDefinition } from './sysreg-types.ts';
 
 type More = Partial<SysregDefinition>;
@@ -156,7 +156,7 @@ export const EL2_REGISTERS: readonly SysregDefinition[] = [
   ...el2Register('AFSR0_EL2', sysregKey(3, 4, 5, 1, 0), undefined),
   ...el2Register('AFSR1_EL2', sysregKey(3, 4, 5, 1, 1), undefined),
   ...el2Register('ESR_EL2', sysregKey(3, 4, 5, 2, 0), SYS_ESR_EL2),
-  shared('FPEXC32_EL2', sysregKey(3, 4, 5, 3, 0), SLOT_FPEXC32_EL2),
+  { ...shared('FPEXC32_EL2', sysregKey(3, 4, 5, 3, 0), SLOT_FPEXC32_EL2), traps: FP },
   ...el2Register('FAR_EL2', sysregKey(3, 4, 6, 0, 0), SYS_FAR_EL2),
   ...el2Register('HPFAR_EL2', sysregKey(3, 4, 6, 0, 4), SYS_HPFAR_EL2),
   ...el2Register('MAIR_EL2', sysregKey(3, 4, 10, 2, 0), SYS_MAIR_EL2, { effect: 'translation' }),

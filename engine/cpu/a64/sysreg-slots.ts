@@ -68,6 +68,7 @@ export const SLOT_SPSR_ABT = at(209);
 export const SLOT_SPSR_UND = at(210);
 export const SLOT_SPSR_FIQ = at(211);
 export const SLOT_DBGVCR32_EL2 = at(212);
+export const SLOT_DISR_EL1 = at(213);
 
 export const SLOT_MDCR_EL3 = at(220);
 export const SLOT_SDER32_EL3 = at(221);

@@ -72,6 +72,10 @@ export const TPU = hcr('rw', bits(24), [0, 1]);
 export const TTLB = [hcr('rw', bits(25))];
 export const TDZ = hcr('rw', bits(28), [0, 1]);
 export const TLOR = [hcr('rw', bits(35))];
+/** AT S1E2* is UNDEFINED at EL3 while SCR_EL3.NS (bit 0) says that there is no EL2 below. */
+export const EL2_ENABLED: readonly TrapRule[] = [
+  { from: [3], on: 'w', slot: SYS_SCR_EL3, mask: bits(0), pass: 'all', target: 3, ec: EC_UNKNOWN },
+];
 /** ICC_SGI*R go to EL2 when it has taken either interrupt type (D17.2.48, FMO and IMO). */
 const GIC_SGI_EL2 = hcr('w', bits(3, 4));
 
@@ -107,6 +111,8 @@ export const TDCC = [
     target: 1,
     ec: EC_SYSREG,
   } satisfies TrapRule,
+  // TGE counts as TDA for EL0.
+  hcr('rw', bits(27), [0]),
   mdcr2(bits(8, 9), [0, 1]),
   mdcr3(bits(9), [0, 1, 2]),
 ];

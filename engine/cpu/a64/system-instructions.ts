@@ -1,6 +1,6 @@
 import type { CpuConfig } from '../cpu-models.ts';
 import { sysregKey } from './sysreg-key.ts';
-import { DZE, TDZ, TPC, TPU, TSW, TTLB, UCI } from './sysreg-traps.ts';
+import { DZE, EL2_ENABLED, TDZ, TPC, TPU, TSW, TTLB, UCI } from './sysreg-traps.ts';
 import type { AddressTranslation, El, TrapRule } from './sysreg-types.ts';
 
 /*
@@ -137,8 +137,8 @@ function addressTranslations(): SystemInstruction[] {
     at('S1E0W', 0, 8, 3, 1, t('s1', 0, true)),
     at('S1E1RP', 0, 9, 0, 1, t('s1', 1, false, true), pan2),
     at('S1E1WP', 0, 9, 1, 1, t('s1', 1, true, true), pan2),
-    at('S1E2R', 4, 8, 0, 2, t('s1', 2, false), hasEl2),
-    at('S1E2W', 4, 8, 1, 2, t('s1', 2, true), hasEl2),
+    { ...at('S1E2R', 4, 8, 0, 2, t('s1', 2, false), hasEl2), traps: EL2_ENABLED },
+    { ...at('S1E2W', 4, 8, 1, 2, t('s1', 2, true), hasEl2), traps: EL2_ENABLED },
     at('S12E1R', 4, 8, 4, 2, t('s12', 1, false), hasEl2OrEl3),
     at('S12E1W', 4, 8, 5, 2, t('s12', 1, true), hasEl2OrEl3),
     at('S12E0R', 4, 8, 6, 2, t('s12', 0, false), hasEl2OrEl3),
