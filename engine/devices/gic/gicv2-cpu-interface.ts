@@ -11,6 +11,7 @@ import {
   MIN_ABPR,
   MIN_BPR,
 } from './gicv2-registers.ts';
+import { reportUndefined } from './undefined-access.ts';
 
 const CTLR_MASK_ONE_STATE = 0x21f;
 const CTLR_MASK_SECURE = 0x61f;
@@ -82,7 +83,7 @@ function readRegister(gic: Gicv2, offset: number, cpu: number, secure: boolean):
     case 0xfc:
       return 0x0002_043b;
     default:
-      gic.guestError('gicc', offset, 'read of a write-only or undefined CPU interface register');
+      reportUndefined(gic, 'gicc', GICV2_CPU_INTERFACE, offset, false);
       return 0;
   }
 }
@@ -130,7 +131,7 @@ function writeRegister(gic: Gicv2, offset: number, value: number, cpu: number, s
       gic.deactivateInterrupt(cpu, value, secure);
       break;
     default:
-      gic.guestError('gicc', offset, 'write of a read-only or undefined CPU interface register');
+      reportUndefined(gic, 'gicc', GICV2_CPU_INTERFACE, offset, true);
   }
   gic.touch(cpu);
 }

@@ -1,6 +1,7 @@
 import type { Device } from '../../base/device.ts';
 import type { Gicv2 } from './gicv2.ts';
 import { GICV2_DISTRIBUTOR, GICV2_ID } from './gicv2-registers.ts';
+import { reportUndefined } from './undefined-access.ts';
 
 /** GICD: 0x1000 bytes. Registers of 32 interrupts are one word of the core's bitmaps. */
 export function gicv2Distributor(gic: Gicv2): Device {
@@ -24,13 +25,16 @@ export function gicv2Distributor(gic: Gicv2): Device {
   };
 }
 
+/** GICD_IPRIORITYR and GICD_ITARGETSR. */
+const isPerByte = (offset: number) => offset >= 0x400 && offset < 0xc00 && (offset & 0x3ff) < 0x3fc;
+
 /** Index of the 32 interrupts of a one-bit-per-interrupt register. */
 const indexOf = (offset: number) => (offset & 0x7c) >>> 2;
 
 function readWord(gic: Gicv2, offset: number, cpu: number, secure: boolean): number {
   const bitmap = readBitmap(gic, offset, cpu, secure);
   if (bitmap !== undefined) return bitmap >>> 0;
-  if (offset >= 0x400 && offset < 0xc00) {
+  if (isPerByte(offset)) {
     const first = offset & 0x3ff;
     if (first >= gic.intids) return 0;
     let value = 0;
@@ -62,7 +66,7 @@ function readWord(gic: Gicv2, offset: number, cpu: number, secure: boolean): num
     case 0x008:
       return 0x43b;
     default:
-      gic.guestError('gicd', offset, 'read of an undefined distributor register');
+      reportUndefined(gic, 'gicd', GICV2_DISTRIBUTOR, offset, false);
       return 0;
   }
 }
@@ -102,7 +106,7 @@ function writeWord(
 ): void {
   if (offset >= 0x080 && offset < 0x400) {
     writeBitmap(gic, offset, value, lanes, cpu, secure);
-  } else if (offset >= 0x400 && offset < 0xc00) {
+  } else if (isPerByte(offset)) {
     const first = offset & 0x3ff;
     for (let i = 0; i < 4; i++) {
       if (((lanes >>> (i * 8)) & 1) === 0 || first + i >= gic.intids) continue;
@@ -129,8 +133,8 @@ function writeWord(
     // Only a whole word says who and what (IHI 0048B 4.1.4).
     if (lanes === -1) gic.sendSgi(cpu, value, secure);
     else gic.guestError('gicd', offset, 'write of a part of GICD_SGIR');
-  } else if (!(offset >= 0xe00 && offset < 0xf00)) {
-    gic.guestError('gicd', offset, 'write of a read-only or undefined distributor register');
+  } else {
+    reportUndefined(gic, 'gicd', GICV2_DISTRIBUTOR, offset, true);
   }
 }
 

@@ -12,6 +12,7 @@ import {
   GICV3_DISTRIBUTOR,
   GICV3_DISTRIBUTOR_ID,
 } from './gicv3-registers.ts';
+import { reportUndefined } from './undefined-access.ts';
 
 /** GICD: 64 KiB. */
 export function gicv3Distributor(gic: Gicv3): Device {
@@ -62,11 +63,11 @@ export function gicv3Distributor(gic: Gicv3): Device {
   };
 }
 
-const isRouter = (offset: number) => offset >= 0x6000 && offset < 0x8000;
+const isRouter = (offset: number) => offset >= 0x6000 && offset < 0x6000 + 1020 * 8;
 
 /** Slot of an access to GICD_IPRIORITYR, -1 if those interrupts are not here, undefined for other registers. */
 function prioritySlot(gic: Gicv3, offset: number, size: number): number | undefined {
-  if (offset < 0x400 || offset >= 0x800) return undefined;
+  if (offset < 0x400 || offset >= 0x7fc) return undefined;
   const intid = offset - 0x400;
   return intid < 32 || intid + size > gic.intids ? -1 : gic.slotOf(0, intid);
 }
@@ -118,19 +119,9 @@ function readWord(gic: Gicv3, offset: number, secure: boolean): number {
     case 0x0010:
       return 0;
     default:
-      if (!isAbsent(offset)) gic.guestError('gicd', offset, 'read of an undefined distributor register');
+      reportUndefined(gic, 'gicd', GICV3_DISTRIBUTOR, offset, false);
       return 0;
   }
-}
-
-/** Registers that the architecture has and this GIC does not: legacy routing, message-based SPIs. */
-function isAbsent(offset: number): boolean {
-  return (
-    (offset >= 0x0040 && offset < 0x0060) ||
-    (offset >= 0x0800 && offset < 0x0c00) ||
-    (offset >= 0x0f00 && offset < 0x0f30) ||
-    offset === 0x0010
-  );
 }
 
 /** QEMU: 7.2 counts one group of 32 too few; 8.0 and later do not. */
@@ -153,7 +144,7 @@ function writeWord(gic: Gicv3, offset: number, value: number, secure: boolean): 
     if (slot >= 0) gic.setRouter(slot, (offset & 4) !== 0, value);
   } else if (offset === 0x0000) {
     gic.writeDistributorControl(value, secure);
-  } else if (!isAbsent(offset)) {
-    gic.guestError('gicd', offset, 'write of a read-only or undefined distributor register');
+  } else {
+    reportUndefined(gic, 'gicd', GICV3_DISTRIBUTOR, offset, true);
   }
 }

@@ -14,11 +14,11 @@ import {
   REDISTRIBUTOR_STRIDE,
   SGI_FRAME,
 } from './gicv3-registers.ts';
+import { reportUndefined } from './undefined-access.ts';
 
 const CTLR = 0x0000;
 const IIDR = 0x0004;
 const TYPER = 0x0008;
-const STATUSR = 0x0010;
 const WAKER = 0x0014;
 const PROPBASER = 0x0070;
 const PENDBASER = 0x0078;
@@ -56,7 +56,7 @@ export function gicv3Redistributor(gic: Gicv3, id: string, firstCpu: number, cou
           return gic.pendingBase[cpu * 2 + ((offset >>> 2) & 1)]!;
       }
     }
-    if (!isAbsent(offset)) gic.guestError(id, offset, 'read of an undefined redistributor register');
+    reportUndefined(gic, id, GICV3_REDISTRIBUTOR, offset, false);
     return 0;
   }
 
@@ -83,9 +83,7 @@ export function gicv3Redistributor(gic: Gicv3, id: string, firstCpu: number, cou
         gic.pendingBase[cpu * 2 + ((offset >>> 2) & 1)] = value;
         break;
       default:
-        if (!isAbsent(offset)) {
-          gic.guestError(id, offset, 'write of a read-only or undefined redistributor register');
-        }
+        reportUndefined(gic, id, GICV3_REDISTRIBUTOR, offset, true);
     }
   }
 
@@ -155,9 +153,4 @@ function isInterruptRegister(offset: number): boolean {
   const inGroup = offset & 0x7f;
   if (offset >= 0x080 && offset < 0x400) return inGroup === 0;
   return offset === 0xc00 || offset === 0xc04 || offset === 0xd00 || offset === 0xe00;
-}
-
-/** Registers that the architecture has and this GIC does not: STATUSR, direct LPIs. */
-function isAbsent(offset: number): boolean {
-  return offset === STATUSR || (offset >= 0x0040 && offset < 0x0050) || (offset >= 0x00a0 && offset < 0x00c4);
 }
