@@ -327,7 +327,7 @@ describe.each([2, 3] as const)('GICv%i against the brute-force model', (version)
       fc.property(fc.array(step, { maxLength: 250, size: 'max' }), (steps) => {
         check(version, [...start, ...steps]);
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 });

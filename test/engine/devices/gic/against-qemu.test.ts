@@ -351,22 +351,22 @@ describe.skipIf(!hasQemu())('GIC against QEMU', () => {
     outputs: () => {},
     ...more,
   });
-  const seeds = [1, 2, 3].map((n) => n * 0x9e37);
+  const seeds = [1, 2].map((n) => n * 0x9e37);
 
   it.each(seeds)('GICv2, one CPU (seed %i)', (seed) => {
-    compare(new Gicv2(options(1)), 'virt,gic-version=2', v2(1), seed, 20_000);
+    compare(new Gicv2(options(1)), 'virt,gic-version=2', v2(1), seed, 15_000);
   });
   it.each(seeds)('GICv2, four CPUs (seed %i)', (seed) => {
-    compare(new Gicv2(options(4)), 'virt,gic-version=2', v2(4), seed, 20_000);
+    compare(new Gicv2(options(4)), 'virt,gic-version=2', v2(4), seed, 15_000);
   });
   it.each(seeds)('GICv3, one CPU (seed %i)', (seed) => {
-    compare(new Gicv3(options(1)), 'virt,gic-version=3', v3(1), seed, 20_000);
+    compare(new Gicv3(options(1)), 'virt,gic-version=3', v3(1), seed, 15_000);
   });
   it.each(seeds)('GICv3, 18 CPUs (seed %i)', (seed) => {
-    compare(new Gicv3(options(18)), 'virt,gic-version=3', v3(18), seed, 20_000);
+    compare(new Gicv3(options(18)), 'virt,gic-version=3', v3(18), seed, 15_000);
   });
   it.each(seeds)('GICv3 with 8 priority bits (seed %i)', (seed) => {
-    compare(new Gicv3(options(1, { priorityBits: 8 })), 'virt-7.0,gic-version=3', v3(1), seed, 20_000);
+    compare(new Gicv3(options(1, { priorityBits: 8 })), 'virt-7.0,gic-version=3', v3(1), seed, 15_000);
   });
   it.each(seeds)('GICv2 with two security states (seed %i)', (seed) => {
     compare(
@@ -374,11 +374,11 @@ describe.skipIf(!hasQemu())('GIC against QEMU', () => {
       'virt,gic-version=2,secure=on',
       v2(1, true),
       seed,
-      20_000,
+      15_000,
     );
   });
   it.each(seeds)('GICv3 with two security states (seed %i)', (seed) => {
     const gic = new Gicv3(options(1, { hasSecurity: true }));
-    compare(gic, 'virt,gic-version=3,secure=on', [...v3(1), ...el3Only], seed, 20_000);
+    compare(gic, 'virt,gic-version=3,secure=on', [...v3(1), ...el3Only], seed, 15_000);
   });
 });

@@ -44,7 +44,7 @@ const inputs = {
 };
 
 const cpus = 3;
-const runs = 30;
+const runs = 12;
 for (const hasSecurity of [false, true]) {
   const name = hasSecurity ? ', two security states' : '';
   const more = { cpus, hasSecurity };
