@@ -67,6 +67,7 @@ export class SysregTable {
   readonly #registers = new Map<SysregKey, SysregDefinition>();
   readonly #instructions = new Map<SysregKey, SystemInstruction>();
   readonly #plans = new Map<number, SysregPlan>();
+  readonly #systemPlans = new Map<number, SystemPlan>();
 
   constructor(config: CpuConfig) {
     this.config = config;
@@ -227,6 +228,16 @@ export class SysregTable {
 
   /** A SYS instruction at an EL. SYSL is UNDEFINED in all of its space. */
   systemPlan(key: SysregKey, el: El): SystemPlan {
+    const index = (key << 2) | el;
+    let plan = this.#systemPlans.get(index);
+    if (plan === undefined) {
+      plan = this.#makeSystemPlan(key, el);
+      this.#systemPlans.set(index, plan);
+    }
+    return plan;
+  }
+
+  #makeSystemPlan(key: SysregKey, el: El): SystemPlan {
     const instruction = this.#instructions.get(key);
     const name = this.nameOf(key);
     if (instruction === undefined || el < instruction.el) {
