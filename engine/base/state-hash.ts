@@ -82,11 +82,14 @@ class Encoder {
   }
 
   #u8(value: number): void {
-    this.#bytes[this.#room(1)] = value;
+    const at = this.#room(1);
+    this.#bytes[at] = value;
   }
 
   #u32(value: number): void {
-    this.#view.setUint32(this.#room(4), value, true);
+    // The room first: it may replace the view.
+    const at = this.#room(4);
+    this.#view.setUint32(at, value, true);
   }
 
   /** Makes room for `length` more bytes (zero until written) and returns where. */

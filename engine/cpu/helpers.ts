@@ -17,6 +17,7 @@ export interface HelperExports {
   frame_for_host_write(pa: bigint, bytes: number): number;
   fetch_frame(cpu: number, va: bigint): number;
   translate(cpu: number, va: bigint, el: number, access: number): number;
+  memory_hash(): bigint;
   readonly [name: string]: unknown;
 }
 

@@ -51,13 +51,14 @@ export class Heap {
     const radix = take(65536);
     const radixArena = take(RADIX_BYTES);
     const codeStart = take(CODE_BYTES);
-    // Per frame: flags 1, table information 8, code tables 4 × contexts.
-    const perFrame = H.FRAME_SIZE + 1 + 8 + 4 * MAX_CONTEXTS;
+    // Per frame: flags 1, table information 8, hash 8, code tables 4 × contexts.
+    const perFrame = H.FRAME_SIZE + 1 + 8 + 8 + 4 * MAX_CONTEXTS;
     const ptList = take(H.PT_LIST_MAX * 4);
     const wanted = Math.ceil(guestBytes / H.FRAME_SIZE) + 2;
     const frameCount = Math.min(wanted, Math.floor((LIMIT - at - 8 * PAGE) / perFrame));
     const frameFlags = take(frameCount);
     const tableInfo = take(frameCount * 8);
+    const frameHashes = take(frameCount * 8);
     const codeTableStride = align(frameCount * 4, 8);
     const codeTables = take(codeTableStride * MAX_CONTEXTS);
     const frames = take(frameCount * H.FRAME_SIZE);
@@ -95,6 +96,7 @@ export class Heap {
     set(H.G_FRAME_FLAGS, frameFlags);
     set(H.G_FRAME_TABLE_INFO, tableInfo);
     set(H.G_PT_LIST, ptList);
+    set(H.G_FRAME_HASHES, frameHashes);
     set(H.G_CODE_TABLES, codeTables);
     set(H.G_CODE_TABLE_STRIDE, codeTableStride);
     this.u8.fill(0xff, tlbs, tlbs + cpus * H.TLB_STRIDE);

@@ -106,6 +106,9 @@ export const UOP_BYTES = 16;
 /** u32: code tables by context: base of context 0's array of one word per frame, and bytes per context. */
 export const G_CODE_TABLES = 0x000f0070;
 export const G_CODE_TABLE_STRIDE = 0x000f0074;
+/** u32: 8 bytes per frame: hash of its contents when FRAME_DIRTY was last cleared. u64: sum over all pages. */
+export const G_FRAME_HASHES = 0x000f0078;
+export const G_MEMORY_HASH = 0x000f0080;
 
 /** Access descriptors: log2 of the size in bits 1:0, then flags. */
 export const ACC_UNPRIVILEGED = 4;

@@ -1,7 +1,10 @@
 // Entry point of the AssemblyScript helpers: everything exported here is callable from generated code.
+export * from "./fp-scalar";
 export * from "./memory";
 export * from "./mmu";
 export * from "./access";
+export * from "./fp-vector";
+export * from "./fp-vector-convert";
 export * from "./simd-three-same";
 export * from "./simd-three-different";
 export * from "./simd-two-reg";
@@ -9,6 +12,4 @@ export * from "./simd-shift-imm";
 export * from "./simd-permute";
 export * from "./simd-crypto";
 export * from "./simd-crypto-later";
-export * from "./fp-scalar";
-export * from "./fp-vector";
-export * from "./fp-vector-convert";
+export * from "./hash";

@@ -60,6 +60,8 @@ export const CPU_TLB = 0x1b8;
 export const CPU_XTLB = 0x1bc;
 /** Execution context bits of the current state (u32), part of the block key. */
 export const CPU_CONTEXT = 0x1c0;
+/** Interrupt lines into this CPU (u32), at their DAIF positions: 2 = IRQ, 1 = FIQ. */
+export const CPU_IRQ = 0x1d8;
 /** Floating point control and status (u32 each), architectural layout. */
 export const CPU_FPCR = 0x1c8;
 export const CPU_FPSR = 0x1cc;

@@ -1,0 +1,169 @@
+import type { Device, DevicePorts, DmaPort, InterruptLine } from '../../base/device.ts';
+import { CfiFlash, type FlashStorage } from '../../devices/cfi-flash.ts';
+import { FW_CFG_ID, FwCfg, type FwCfgItem } from '../../devices/fw-cfg.ts';
+import { Gicv2 } from '../../devices/gic/gicv2.ts';
+import { Gicv3 } from '../../devices/gic/gicv3.ts';
+import type { GicOptions, InterruptController } from '../../devices/gic/interrupt-controller.ts';
+import { Pl011 } from '../../devices/pl011.ts';
+import { Pl031 } from '../../devices/pl031.ts';
+import { Pl061 } from '../../devices/pl061.ts';
+import type { BlockStorage } from '../../devices/virtio/block-storage.ts';
+import { VirtioBlk } from '../../devices/virtio/virtio-blk.ts';
+import { VirtioConsole } from '../../devices/virtio/virtio-console.ts';
+import type { VirtioBackend } from '../../devices/virtio/virtio-device.ts';
+import { VirtioMmio } from '../../devices/virtio/virtio-mmio.ts';
+import { VirtioRng } from '../../devices/virtio/virtio-rng.ts';
+import type { BootImage } from '../boot.ts';
+import { OptionError } from '../option-error.ts';
+import { affinityGroupSize, type VirtConfig, VIRTIO_MMIO_SLOTS, type VirtioMmioConfig } from './config.ts';
+import { layoutOf, MEMORY_MAP, redistributorRegions, SPI, SPI_COUNT, spiIntId, virtioMmioRegion } from './memory-map.ts';
+import { hasTrait } from './versions.ts';
+
+/** What the board needs of the machine it is wired into. */
+export interface WiringPorts {
+  ports(id: string): DevicePorts;
+  dma(device: string): DmaPort;
+  entropy(device: string, length: number): Uint8Array;
+  flashStorage(bank: 0 | 1): FlashStorage;
+  /** Contents of the drive a block device names; undefined if there is none. */
+  drive(id: string): BlockStorage | undefined;
+  readonly gic: Pick<GicOptions, 'outputs' | 'observer' | 'guestError'>;
+}
+
+export interface PlacedDevice {
+  readonly base: number;
+  readonly size: number;
+  readonly device: Device;
+}
+
+/** The board's devices at their places; the same data that the device tree is made from. */
+export interface Board {
+  readonly gic: InterruptController;
+  readonly placed: readonly PlacedDevice[];
+  readonly uart: Pl011;
+  readonly gpio: Pl061;
+}
+
+function createGic(config: VirtConfig, wiring: WiringPorts): InterruptController {
+  const options: GicOptions = {
+    cpus: config.smp.cpus,
+    intids: SPI_COUNT + 32,
+    cpusPerCluster: affinityGroupSize(config),
+    lpis: false,
+    ...wiring.gic,
+  };
+  if (config.gicVersion === 2) return new Gicv2(options);
+  const layout = layoutOf(config, false);
+  const regions = redistributorRegions(config, layout).map((region) => region.size / 0x20000);
+  return new Gicv3({
+    ...options,
+    priorityBits: hasTrait(config.machine, 'gicPriorityBitsByCpu') ? 5 : 8,
+    redistributorRegions: regions,
+  });
+}
+
+function placeGic(config: VirtConfig, gic: InterruptController): PlacedDevice[] {
+  const [distributor, ...rest] = gic.devices as [Device, ...Device[]];
+  const placed: PlacedDevice[] = [{ ...MEMORY_MAP.gicDistributor, device: distributor }];
+  if (gic.version === 2) {
+    placed[0] = { base: MEMORY_MAP.gicDistributor.base, size: 0x1000, device: distributor };
+    placed.push({ base: MEMORY_MAP.gicCpuInterface.base, size: 0x2000, device: rest[0]! });
+  } else {
+    redistributorRegions(config, layoutOf(config, false)).forEach((region, i) => {
+      const device = rest[i];
+      if (device !== undefined) placed.push({ ...region, device });
+    });
+  }
+  return placed;
+}
+
+/** Types of `-device` that can sit behind a virtio-mmio transport. */
+export const VIRTIO_TYPES = ['virtio-blk', 'virtio-serial', 'virtio-rng'] as const;
+
+function backend(device: VirtioMmioConfig, wiring: WiringPorts): VirtioBackend {
+  switch (device.type) {
+    case 'virtio-blk': {
+      const drive = String(device.properties['drive'] ?? '');
+      const storage = wiring.drive(drive);
+      if (storage === undefined) throw new OptionError(`-device virtio-blk-device,drive=${drive}: there is no such -drive`);
+      const serial = device.properties['serial'];
+      return new VirtioBlk({ storage, ...(serial === undefined ? {} : { serial: String(serial) }) });
+    }
+    case 'virtio-serial':
+      return new VirtioConsole();
+    case 'virtio-rng':
+      return new VirtioRng({ entropy: (length) => wiring.entropy(device.id, length) });
+    default:
+      throw new OptionError(`-device ${device.type}-device: virtrace has ${VIRTIO_TYPES.join(', ')} behind virtio-mmio`);
+  }
+}
+
+function u16(value: number): Uint8Array {
+  return new Uint8Array([value & 0xff, value >> 8]);
+}
+function u32(value: number): Uint8Array {
+  return new Uint8Array([value, value >>> 8, value >>> 16, value >>> 24].map((byte) => byte & 0xff));
+}
+
+/** fw_cfg items (virt-board.md section 11); ACPI and SMBIOS files are not there yet. */
+function fwCfgItems(config: VirtConfig, boot: BootImage): FwCfgItem[] {
+  const items: FwCfgItem[] = [
+    { selector: FW_CFG_ID, data: u32(3) },
+    { selector: 0x02, data: new Uint8Array(16) },
+    { selector: 0x04, data: u16(1) },
+    { selector: 0x05, data: u16(config.smp.cpus) },
+    { selector: 0x0e, data: u16(0) },
+  ];
+  const { kernel, initrd, commandLine } = boot.fwCfg ?? {};
+  if (kernel !== undefined) items.push({ selector: 0x08, data: u32(kernel.length) }, { selector: 0x11, data: kernel });
+  if (initrd !== undefined) items.push({ selector: 0x0b, data: u32(initrd.length) }, { selector: 0x12, data: initrd });
+  if (commandLine !== undefined) {
+    const data = new Uint8Array([...new TextEncoder().encode(commandLine), 0]);
+    items.push({ selector: 0x14, data: u32(data.length) }, { selector: 0x15, data });
+  }
+  return items;
+}
+
+/** Builds every device of the board and connects its interrupt lines. */
+export function wireVirt(config: VirtConfig, boot: BootImage, baseSeconds: number, wiring: WiringPorts): Board {
+  const gic = createGic(config, wiring);
+  const spi = (number: number): InterruptLine => gic.spi(spiIntId(number));
+  const placed = placeGic(config, gic);
+
+  const uart = new Pl011({ ...wiring.ports('uart0'), irq: spi(SPI.uart0) });
+  const rtc = new Pl031({ ...wiring.ports('rtc'), irq: spi(SPI.rtc) }, { baseSeconds });
+  const gpio = new Pl061({ ...wiring.ports('gpio'), irq: spi(SPI.gpio) });
+  const fwCfg = new FwCfg(
+    { ...wiring.ports('fw-cfg'), dma: wiring.dma('fw-cfg') },
+    {
+      items: fwCfgItems(config, boot),
+      files: [
+        { name: 'bootorder', data: new Uint8Array() },
+        { name: 'etc/boot-fail-wait', data: u32(0xffffffff) },
+      ],
+    },
+  );
+  placed.push(
+    { ...MEMORY_MAP.uart0, device: uart },
+    { ...MEMORY_MAP.rtc, device: rtc },
+    { ...MEMORY_MAP.gpio, device: gpio },
+    { ...MEMORY_MAP.fwCfg, device: fwCfg },
+  );
+  for (const bank of [0, 1] as const) {
+    const region = bank === 0 ? MEMORY_MAP.flash0 : MEMORY_MAP.flash1;
+    const device = new CfiFlash({ ...wiring.ports(`flash${bank}`), storage: wiring.flashStorage(bank) });
+    placed.push({ ...region, device });
+  }
+  for (let slot = 0; slot < VIRTIO_MMIO_SLOTS; slot++) {
+    const device = config.virtioMmio.find((d) => d.slot === slot);
+    const id = device?.id ?? `virtio-mmio${slot}`;
+    const transport = new VirtioMmio(
+      { ...wiring.ports(id), irq: spi(SPI.virtioMmio + slot), dma: wiring.dma(id) },
+      device === undefined
+        ? {}
+        : { backend: backend(device, wiring), legacy: device.properties['force-legacy'] !== false },
+    );
+    placed.push({ ...virtioMmioRegion(slot), device: transport });
+  }
+  return { gic, placed, uart, gpio };
+}
