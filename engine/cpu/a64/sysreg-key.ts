@@ -55,6 +55,10 @@ export function sysregIss(key: SysregKey, rt: number, isRead: boolean): number {
 }
 
 export const EC_UNKNOWN = 0x00;
+/** Trapped WFI or WFE; ISS is CV = 1, COND = 0b1110, and TI (bit 0) for WFE (Arm ARM D17.2.37). */
+export const EC_WFX = 0x01;
+export const ISS_WFI = 0x1e00000;
+export const ISS_WFE = 0x1e00001;
 export const EC_FP_ACCESS = 0x07;
 export const EC_SYSREG = 0x18;
 /** ISS of EC 0x07 from AArch64: CV = 1, COND = 0b1110 (Arm ARM D17.2.37). */

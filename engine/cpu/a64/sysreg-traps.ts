@@ -7,7 +7,7 @@ import {
   SYS_SCR_EL3,
   SYS_SCTLR_EL1,
 } from '../helpers/layout.ts';
-import { EC_FP_ACCESS, EC_SYSREG, EC_UNKNOWN } from './sysreg-key.ts';
+import { EC_FP_ACCESS, EC_SYSREG, EC_UNKNOWN, EC_WFX } from './sysreg-key.ts';
 import {
   SLOT_CNTHCTL_EL2,
   SLOT_CNTKCTL_EL1,
@@ -257,3 +257,26 @@ export const GIC_GROUP0 = gicEl3('rw', bits(2), bits(3));
 export const GIC_GROUP1 = gicEl3('rw', bits(1), bits(4));
 export const GIC_COMMON = gicEl3('rw', bits(1, 2), bits(3, 4));
 export const GIC_SGI = [GIC_SGI_EL2, ...gicEl3('w', bits(1, 2), 0n)];
+
+/**
+ * WFI and WFE that would wait: SCTLR_EL1.nTWI (16) or nTWE (18) must be 1 for EL0; HCR_EL2.TWI (13), TWE (14)
+ * and SCR_EL3.TWI (12), TWE (13) trap.
+ */
+function waiting(sctlrBit: number, hcrBit: number, scrBit: number): readonly TrapRule[] {
+  return [
+    { ...sctlr(sctlrBit), ec: EC_WFX },
+    { ...hcr('rw', bits(hcrBit), [0, 1]), ec: EC_WFX },
+    {
+      from: [0, 1, 2],
+      on: 'rw',
+      slot: SYS_SCR_EL3,
+      mask: bits(scrBit),
+      pass: 'none',
+      target: 3,
+      ec: EC_WFX,
+      needs: 'el3',
+    },
+  ];
+}
+export const WFI = waiting(16, 13, 12);
+export const WFE = waiting(18, 14, 13);

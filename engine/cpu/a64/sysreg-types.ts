@@ -44,7 +44,7 @@ export interface TrapCheck {
   readonly pass: 'any' | 'all' | 'none' | 'not-all';
   /** EL that takes the exception (1 becomes 2 from EL0 with HCR_EL2.TGE). */
   readonly target: 1 | 2 | 3;
-  /** EC_SYSREG, EC_FP_ACCESS or EC_UNKNOWN. */
+  /** EC_SYSREG, EC_FP_ACCESS, EC_WFX or EC_UNKNOWN. */
   readonly ec: number;
   /** Only in Non-secure state: Secure EL2 (FEAT_SEL2) does not exist. */
   readonly nonSecureOnly?: boolean;

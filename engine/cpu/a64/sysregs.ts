@@ -7,9 +7,12 @@ import {
   EC_UNKNOWN,
   genericSysregName,
   ISS_FP_ACCESS,
+  ISS_WFE,
+  ISS_WFI,
   isImplementationDefined,
   type SysregKey,
   sysregIss,
+  sysregKey,
   sysregOffset,
 } from './sysreg-key.ts';
 import { DEBUG_REGISTERS } from './sysreg-list-debug.ts';
@@ -21,7 +24,7 @@ import { PMU_REGISTERS } from './sysreg-list-pmu.ts';
 import { TIMER_REGISTERS } from './sysreg-list-timer.ts';
 import { isSecure } from './sysreg-security.ts';
 import { SLOT_END } from './sysreg-slots.ts';
-import { TIDCP } from './sysreg-traps.ts';
+import { TIDCP, UMA, WFE, WFI } from './sysreg-traps.ts';
 import type {
   Checks,
   El,
@@ -275,6 +278,27 @@ export class SysregTable {
     if (operation.kind === 'translate') return context.translateAddress(operation.translation, value);
     if (operation.kind === 'tlbi') context.flushTlb(plan.name, value);
     return undefined;
+  }
+
+  /** Checks that remain for a WFI or WFE at an EL; none from EL3. */
+  waitChecks(instruction: 'wfi' | 'wfe', el: El): Checks {
+    return this.#checks(instruction === 'wfi' ? WFI : WFE, el, true);
+  }
+
+  /** The exception that a WFI or WFE takes which would really wait, if any. */
+  waitTrap(instruction: 'wfi' | 'wfe', context: SysregContext): SysregTrap | undefined {
+    const checks = this.waitChecks(instruction, context.el() as El);
+    const trap = this.#firstTrap(checks, 0, 0, context, false);
+    return trap === undefined ? undefined : { ...trap, iss: instruction === 'wfi' ? ISS_WFI : ISS_WFE };
+  }
+
+  /**
+   * The exception of MSR DAIFSet (op2 = 6) and DAIFClr (7) at EL0 without SCTLR_EL1.UMA; its syndrome is that
+   * of the immediate form: CRm is the immediate, Rt is 31 (Arm ARM C6.2 "MSR (immediate)").
+   */
+  daifImmediateTrap(op2: 6 | 7, immediate: number, context: SysregContext): SysregTrap | undefined {
+    const checks = this.#checks(UMA, context.el() as El, true);
+    return this.#firstTrap(checks, sysregKey(0, 3, 4, immediate, op2), 31, context, false);
   }
 
   #trapOf(

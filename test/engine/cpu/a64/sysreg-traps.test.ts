@@ -340,3 +340,42 @@ test('the syndrome has the fields of the instruction where Arm puts them (D17.2.
     expect(trap).toEqual({ kind: 'trap', target: 1, ec: 0x18, iss });
   }
 });
+
+test('WFI and WFE trap by their bits at each EL, with TI telling which (D17.2.37, EC 0x01)', () => {
+  const machine = new SysregMachine({ el2: true, el3: true });
+  const trapOf = (instruction: 'wfi' | 'wfe') => {
+    const trap = machine.table.waitTrap(instruction, machine.context());
+    return trap === undefined ? 'waits' : `${trap.target} ${trap.ec} ${trap.iss.toString(16)}`;
+  };
+  machine.poke('SCR_EL3', 1n);
+  for (const [name, value, el, wfi, wfe] of [
+    ['SCTLR_EL1', 1n << 16n, 0, 'waits', '1 1 1e00001'],
+    ['SCTLR_EL1', 1n << 18n, 0, '1 1 1e00000', 'waits'],
+    ['SCTLR_EL1', 0n, 1, 'waits', 'waits'],
+    ['HCR_EL2', 1n << 13n, 1, '2 1 1e00000', 'waits'],
+    ['HCR_EL2', 1n << 14n, 1, 'waits', '2 1 1e00001'],
+    ['HCR_EL2', 0n, 1, 'waits', 'waits'],
+    ['SCR_EL3', 1n | (1n << 12n), 2, '3 1 1e00000', 'waits'],
+    ['SCR_EL3', 1n | (1n << 13n), 2, 'waits', '3 1 1e00001'],
+    ['SCR_EL3', 1n | (3n << 12n), 3, 'waits', 'waits'],
+  ] as const) {
+    machine.poke(name, value);
+    machine.el = el;
+    expect([name, el, trapOf('wfi'), trapOf('wfe')]).toEqual([name, el, wfi, wfe]);
+  }
+});
+
+test('MSR DAIFSet at EL0 without UMA has the syndrome of the immediate form', () => {
+  const machine = new SysregMachine();
+  machine.el = 0;
+  const trap = machine.table.daifImmediateTrap(6, 2, machine.context());
+  // op0 0, op2 6, op1 3, CRn 4, Rt 31, CRm 2, write.
+  expect(trap).toEqual({
+    kind: 'trap',
+    target: 1,
+    ec: 0x18,
+    iss: (6 << 17) | (3 << 14) | (4 << 10) | (31 << 5) | (2 << 1),
+  });
+  machine.poke('SCTLR_EL1', 1n << 9n);
+  expect(machine.table.daifImmediateTrap(6, 2, machine.context())).toBeUndefined();
+});
