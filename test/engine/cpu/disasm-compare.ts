@@ -44,23 +44,18 @@ function deposit(index: number, mask: number): number {
 }
 
 /**
- * `count` words of a class from `offset`: all of them if there are no more than that, else random ones, every
- * eighth with few bits set and every eighth with many, so that 0 and 31 come up as registers.
+ * `count` random words of a class, every eighth with few bits set and every eighth with many, so that 0 and 31
+ * come up as registers; or, with `all`, the words number `from` and up.
  */
 export function wordsOf(
-  encoding: CompiledEncoding,
+  { mask, value }: CompiledEncoding,
   count: number,
   random: RandomWords,
-  offset = 0,
+  from = 0,
+  all = false,
 ): Uint32Array {
-  const { mask, value } = encoding;
-  const free = 32 - popcount(mask);
-  if (offset + count >= 2 ** free || 2 ** free <= 2 ** 16) {
-    const from = Math.min(offset, 2 ** free);
-    const size = Math.min(count, 2 ** free - from);
-    return Uint32Array.from({ length: size }, (_, i) => (deposit(from + i, mask) | value) >>> 0);
-  }
   return Uint32Array.from({ length: count }, (_, i) => {
+    if (all) return (deposit(from + i, mask) | value) >>> 0;
     let bits = random.next();
     if (i % 8 === 0) bits &= random.next() & random.next();
     if (i % 8 === 1) bits |= random.next() | random.next();

@@ -64,14 +64,14 @@ export function normalise(text: string, word: number, otherDirection?: string): 
   if (post !== null) return post[1] + number(BigInt.asIntN(64, BigInt(post[2]!)));
   // Prefetch operations without a name are left out
   if (/^prfu?m , /.test(text)) return text.replace(' , ', ` #${number(BigInt(word & 31))}, `);
-  // ANDS and TST have signed immediates, AND, ORR and EOR unsigned ones; 0xffffffff80000000 has a stray minus
+  // -0x80000000 comes out negated and sign-extended at once
+  if (text.endsWith('#-0xffffffff80000000')) {
+    return normalise(text.replace('#-0xffffffff80000000', '#-0x80000000'), word);
+  }
+  // ANDS and TST have signed immediates, AND, ORR and EOR unsigned ones
   const width = word >>> 31 ? 64 : 32;
   const flags = /^((?:ands|tst) .*#)-(0x\w+|\d)$/.exec(text);
-  if (flags !== null) {
-    const magnitude = BigInt(flags[2]!);
-    const value = magnitude === 0xffff_ffff_8000_0000n ? magnitude : BigInt.asUintN(width, -magnitude);
-    return flags[1] + number(value);
-  }
+  if (flags !== null) return flags[1] + number(BigInt.asUintN(width, -BigInt(flags[2]!)));
   // ORR of what MOVZ or MOVN can make is not MOV
   const orr = /^mov (\w+), #(-?)(\w+)$/.exec(text);
   if (orr !== null && (word & 0x7f8003e0) >>> 0 === 0x320003e0) {
@@ -80,6 +80,9 @@ export function normalise(text: string, word: number, otherDirection?: string): 
       ? `orr ${orr[1]}, ${width === 64 ? 'x' : 'w'}zr, #${number(value)}`
       : text;
   }
+  // Of the bit field moves, BFC is only those with imms < immr
+  const bfc = /^bfc (\w+), #0, /.exec(text);
+  if (bfc !== null) return text.replace(bfc[0], `bfxil ${bfc[1]}, ${width === 64 ? 'x' : 'w'}zr, #0, `);
   // MOVI of 64 bits is padded with zeroes
   const movi = /^(movi (?:d\d+|v\d+\.2d), #)(?:0x)?([0-9a-f]+)$/.exec(text);
   if (movi !== null) return movi[1] + number(BigInt(`0x${movi[2]}`));
