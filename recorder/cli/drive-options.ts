@@ -1,0 +1,108 @@
+/** `-drive`, `-pflash`, `-bios`: images of disks and flash. Nothing is opened here. */
+import { parseOnOff } from '../../engine/boards/virt/properties.ts';
+import { OptionError } from './errors.ts';
+import { readKeyValues, readNumber, readWord } from './key-values.ts';
+
+export interface DriveRequest {
+  readonly id: string;
+  readonly file: string;
+  readonly readOnly: boolean;
+  /** `raw` was said; otherwise an image that looks like another format is refused when it is opened. */
+  readonly raw: boolean;
+  /** As messages name it. */
+  readonly option: string;
+}
+
+export interface DriveRequests {
+  /** By id; those that a device has to ask for. */
+  readonly drives: ReadonlyMap<string, DriveRequest>;
+  /** Flash bank 0 and 1. */
+  readonly flash: readonly [DriveRequest | undefined, DriveRequest | undefined];
+}
+
+const INTERFACES = ['none', 'pflash', 'virtio', 'ide', 'scsi', 'sd', 'mtd', 'floppy', 'xen'] as const;
+const COW = 'images are never written to, so there is nothing to cache or flush';
+const REFUSED_KEYS: { readonly [key: string]: string } = {
+  cache: COW,
+  aio: COW,
+  discard: COW,
+  'detect-zeroes': COW,
+  copy_on_read: COW,
+  'copy-on-read': COW,
+  werror: 'images are never written to',
+  rerror: 'an image that cannot be read ends the run',
+  bus: 'there is no such bus; use -device',
+  addr: 'there is no PCIe yet; use -device',
+  throttling: 'the disk has no speed',
+  media: 'there are no CD-ROM drives',
+};
+
+/** @throws OptionError */
+export function readDrives(
+  driveTexts: readonly string[],
+  pflashTexts: readonly string[],
+  bios: string | undefined,
+): DriveRequests {
+  const drives = new Map<string, DriveRequest>();
+  const flash: [DriveRequest | undefined, DriveRequest | undefined] = [undefined, undefined];
+  const putFlash = (drive: DriveRequest, unit: number | undefined): void => {
+    const bank = unit ?? (flash[0] === undefined ? 0 : 1);
+    if (bank > 1) throw new OptionError(`${drive.option} unit=${bank}: the board has flash banks 0 and 1`);
+    if (flash[bank] !== undefined)
+      throw new OptionError(`${drive.option}: flash bank ${bank} is taken already`);
+    flash[bank] = drive;
+  };
+  driveTexts.forEach((text, index) => {
+    const { drive, isFlash, unit } = readDrive(text, index);
+    if (isFlash) putFlash(drive, unit);
+    else if (drives.has(drive.id)) throw new OptionError(`-drive id=${drive.id}: this id is used twice`);
+    else drives.set(drive.id, drive);
+  });
+  for (const file of pflashTexts) {
+    putFlash({ id: `pflash${file}`, file, readOnly: false, raw: false, option: '-pflash' }, undefined);
+  }
+  if (bios !== undefined && flash[0] !== undefined) {
+    throw new OptionError(
+      `-bios ${bios}: flash bank 0 has the image of ${flash[0].option} already; give one of them`,
+    );
+  }
+  return { drives, flash };
+}
+
+function readDrive(
+  text: string,
+  index: number,
+): { drive: DriveRequest; isFlash: boolean; unit: number | undefined } {
+  const values = readKeyValues('-drive', text, {
+    implied: 'file',
+    allowed: ['file', 'if', 'id', 'format', 'readonly', 'read-only', 'unit', 'index', 'snapshot'],
+    refused: REFUSED_KEYS,
+  });
+  const file = values.get('file');
+  if (file === undefined || file === '') throw new OptionError('-drive: file= is missing');
+  const where = readWord('-drive if', values.get('if') ?? 'virtio', INTERFACES);
+  if (where !== 'none' && where !== 'pflash') {
+    const asked = values.has('if') ? `if=${where}` : 'without if=';
+    const why =
+      where === 'virtio' ? 'would be a PCIe disk, and virtrace has no PCIe yet' : 'is not on this board';
+    throw new OptionError(
+      `-drive ${asked}: ${why}; use if=none,id=ID with -device virtio-blk-device,drive=ID, or if=pflash`,
+    );
+  }
+  const format = values.get('format');
+  if (format !== undefined && format !== 'raw') {
+    throw new OptionError(
+      `-drive format=${format}: virtrace has raw images only; convert it with qemu-img convert -O raw`,
+    );
+  }
+  if (values.has('snapshot') && !parseOnOff('-drive snapshot', values.get('snapshot')!)) {
+    throw new OptionError('-drive snapshot=off: virtrace never writes to an image; leave it out');
+  }
+  const readOnly = parseOnOff('-drive readonly', values.get('readonly') ?? values.get('read-only') ?? 'off');
+  const unitText = values.get('unit') ?? values.get('index');
+  const unit = unitText === undefined ? undefined : readNumber('-drive unit', unitText, 0, 255);
+  const isFlash = where === 'pflash';
+  const id = values.get('id') ?? (isFlash ? `pflash${unit ?? index}` : `none${index}`);
+  const option = isFlash ? '-drive if=pflash' : `-drive id=${id}`;
+  return { drive: { id, file, readOnly, raw: format === 'raw', option }, isFlash, unit };
+}

@@ -1,0 +1,16 @@
+/** What a command needs of the process it runs in; tests give it their own. */
+export interface CommandIo {
+  /** Data, on stdout. */
+  out(text: string | Uint8Array): void;
+  /** Resolves when stdout can take more. */
+  drained(): Promise<void>;
+  /** True once nobody reads stdout any more. */
+  readonly outClosed: boolean;
+  /** Talk, on stderr, as it is. */
+  talk(text: string): void;
+  /** One line on stderr: `virtrace: message`. */
+  error(message: string): void;
+  readonly stdin: NodeJS.ReadStream;
+  readonly outIsTerminal: boolean;
+  readonly talkIsTerminal: boolean;
+}

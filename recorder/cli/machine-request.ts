@@ -1,0 +1,209 @@
+/** From the options of `run` and `record` to a machine: what it is, and which files it needs. */
+import type { VirtConfig } from '../../engine/boards/virt/config.ts';
+import { parseMemoryOption, parseOnOff } from '../../engine/boards/virt/properties.ts';
+import { validateVirtConfig } from '../../engine/boards/virt/validate.ts';
+import {
+  type CharacterTarget,
+  type LogItem,
+  readCharacterDevices,
+  readLogItems,
+  readSerial,
+} from './character-options.ts';
+import { type RtcBase, readRtc, readSeed } from './clock-options.ts';
+import { readDevices, readObjects } from './device-options.ts';
+import { type DriveRequest, readDrives } from './drive-options.ts';
+import { OptionError } from './errors.ts';
+import { readKeyValues, readNumber } from './key-values.ts';
+import {
+  checkAccelerator,
+  machineConfig,
+  readCpuOption,
+  readIcount,
+  readMachineOption,
+  readSmp,
+} from './machine-property.ts';
+import type { RawOptions } from './raw-options.ts';
+
+/** A file as a person named it, and the option that did. */
+export interface FileRequest {
+  readonly option: string;
+  readonly path: string;
+}
+
+export interface MachineRequest {
+  readonly config: VirtConfig;
+  readonly kernel?: FileRequest;
+  readonly initrd?: FileRequest;
+  readonly dtb?: FileRequest;
+  /** `-bios`, or the image of flash bank 0. */
+  readonly firmware?: FileRequest;
+  readonly flash1?: FileRequest;
+  readonly commandLine?: string;
+  /** Images by `-drive id=`. */
+  readonly drives: ReadonlyMap<string, DriveRequest>;
+  /** What the serial port and virtio consoles are connected to, by device id. */
+  readonly characters: ReadonlyMap<string, CharacterTarget>;
+  readonly rtc: RtcBase;
+  readonly seed?: number;
+  /** False: a reset ends the run. */
+  readonly reboot: boolean;
+  readonly log: readonly LogItem[];
+  readonly logFile?: string;
+  /** Write the device tree here instead of running. */
+  readonly dumpDtb?: string;
+  readonly blockLimit?: number;
+  /** Position at which the run ends. */
+  readonly limit?: number;
+}
+
+/** `-M` properties that say the same as an option. */
+const SAME_AS = {
+  kernel: 'kernel',
+  initrd: 'initrd',
+  append: 'append',
+  dtb: 'dtb',
+  firmware: 'bios',
+} as const;
+
+/** @throws OptionError; HelpAnswer for `-M help` and the like */
+export function readMachineRequest(given: RawOptions): MachineRequest {
+  const choice = readMachineOption(given.machine ?? []);
+  if (given.cpu === 'help' || given.cpu === '?') readCpuOption(given.cpu, choice.machine);
+  const raw = withProperties(given, choice.properties);
+  checkNones(raw);
+  const log = readLogItems(raw.d);
+  const characters = readCharacterDevices(raw.chardev ?? []);
+  const { drives, flash } = readDrives(raw.drive ?? [], raw.pflash ?? [], raw.bios);
+  const devices = readDevices(raw.device ?? [], {
+    drives,
+    characters,
+    objects: readObjects(raw.object ?? []),
+    forceLegacy: readGlobals(raw.global ?? []),
+  });
+  const serials = (raw.serial ?? ['stdio']).map((text) => readSerial(text, characters));
+  const config: VirtConfig = {
+    ...machineConfig(choice),
+    cpu: readCpuOption(raw.cpu, choice.machine),
+    smp: readSmp(raw.smp, choice.machine),
+    ...(raw.m === undefined ? {} : { ram: parseMemoryOption(raw.m) }),
+    icountShift: readIcount(raw.icount),
+    serial: serials.map(({ kind }) => kind),
+    virtioMmio: devices.virtioMmio,
+  };
+  const firmware =
+    raw.bios !== undefined ? { option: '-bios', path: raw.bios } : flash[0] && fileOf(flash[0]);
+  const [error] = validateVirtConfig(config, { firmware: firmware !== undefined });
+  if (error !== undefined) throw new OptionError(error);
+  for (const [id, drive] of drives) {
+    const used = devices.virtioMmio.some((device) => device.properties.drive === id);
+    if (!used) throw new OptionError(`${drive.option}: no -device has drive=${id}`);
+  }
+  const targets = new Map([
+    ...serials.map((target, i) => [`uart${i}`, target] as const),
+    ...devices.consoles,
+  ]);
+  checkStdio(targets);
+  const seed = readSeed(raw.seed);
+  const dumpDtb = choice.properties.get('dumpdtb');
+  const file = (option: string, path: string | undefined): FileRequest | undefined =>
+    path === undefined ? undefined : { option: `-${option}`, path };
+  return {
+    config,
+    ...optional('kernel', file('kernel', raw.kernel)),
+    ...optional('initrd', file('initrd', raw.initrd)),
+    ...optional('dtb', file('dtb', raw.dtb)),
+    ...optional('firmware', firmware),
+    ...optional('flash1', flash[1] && fileOf(flash[1])),
+    ...optional('commandLine', raw.append),
+    drives,
+    characters: targets,
+    rtc: readRtc(raw.rtc),
+    ...optional('seed', seed),
+    reboot: raw.reboot ?? true,
+    log,
+    ...optional('logFile', raw.D),
+    ...optional('dumpDtb', dumpDtb),
+    ...optional('blockLimit', raw.blockLimit === undefined ? undefined : blockLimit(raw.blockLimit)),
+    ...optional('limit', raw.limit === undefined ? undefined : readCount('--limit', raw.limit)),
+  };
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
+  return (value === undefined ? {} : { [key]: value }) as { [key in K]?: V };
+}
+
+function fileOf(drive: DriveRequest): FileRequest {
+  return { option: drive.option, path: drive.file };
+}
+
+function withProperties(given: RawOptions, properties: ReadonlyMap<string, string>): RawOptions {
+  const raw: { [key: string]: unknown } = { ...given };
+  for (const [property, option] of Object.entries(SAME_AS)) {
+    // QEMU: the option is the property, so one of them is enough and the last counts; here the option does.
+    const value = properties.get(property);
+    if (value !== undefined && raw[option] === undefined) raw[option] = value;
+  }
+  return raw as RawOptions;
+}
+
+/** Options that are accepted only for what virtrace does anyway. */
+function checkNones(raw: RawOptions): void {
+  const refuse = (option: string, value: string | undefined, why: string): void => {
+    if (value !== undefined && value !== 'none') {
+      throw new OptionError(
+        `-${option} ${value}: QEMU has it, virtrace does not: ${why}; use -${option} none`,
+      );
+    }
+  };
+  refuse('net', raw.net, 'there is no network yet');
+  refuse('nic', raw.nic, 'there is no network yet');
+  refuse('display', raw.display, 'there are no graphics');
+  refuse('vga', raw.vga, 'there are no graphics');
+  refuse('monitor', raw.monitor, 'there is no monitor yet');
+  if (raw.accel !== undefined) checkAccelerator('-accel', raw.accel);
+}
+
+/** `-global virtio-mmio.force-legacy=`; other globals are refused. @returns undefined: not said */
+function readGlobals(texts: readonly string[]): boolean | undefined {
+  let forceLegacy: boolean | undefined;
+  for (const text of texts) {
+    const match = /^virtio-mmio\.force-legacy=(.*)$/.exec(text);
+    if (match !== null) {
+      forceLegacy = parseOnOff('-global virtio-mmio.force-legacy', match[1]!);
+      continue;
+    }
+    // The long form: driver=virtio-mmio,property=force-legacy,value=off.
+    if (text.startsWith('driver=virtio-mmio,property=force-legacy,')) {
+      const values = readKeyValues('-global', text, {
+        implied: 'driver',
+        allowed: ['driver', 'property', 'value'],
+      });
+      forceLegacy = parseOnOff('-global virtio-mmio.force-legacy', values.get('value') ?? '');
+      continue;
+    }
+    throw new OptionError(`-global ${text}: allowed is virtio-mmio.force-legacy=on|off`);
+  }
+  return forceLegacy;
+}
+
+/** QEMU refuses it as well: only one can have the keyboard. */
+function checkStdio(targets: ReadonlyMap<string, CharacterTarget>): void {
+  const users = [...targets].filter(([, target]) => target.kind === 'stdio').map(([id]) => id);
+  if (users.length > 1) {
+    throw new OptionError(`stdio: both ${users.join(' and ')} would use it; e.g. give -serial null`);
+  }
+}
+
+function blockLimit(text: string): number {
+  return readNumber('--block-limit', text, 1, 1_000_000);
+}
+
+/** A number of instructions, with suffix k, M or G for powers of 1000. @throws OptionError */
+export function readCount(option: string, text: string): number {
+  const match = /^(\d+)([kMG]?)$/.exec(text);
+  const value = match === null ? Number.NaN : Number(match[1]) * 1000 ** ' kMG'.indexOf(match[2] || ' ');
+  if (!Number.isSafeInteger(value)) {
+    throw new OptionError(`${option}: '${text}'; allowed is a whole number, also with a suffix k, M or G`);
+  }
+  return value;
+}

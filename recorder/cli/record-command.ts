@@ -1,0 +1,186 @@
+import { unlinkSync } from 'node:fs';
+import { keeps, LEVELS, type TraceLevel } from '../../traces/index.ts';
+import { hostInputs } from '../host/entropy.ts';
+import { FileSink, sameFile } from '../host/files.ts';
+import { GuestLog } from '../host/guest-log.ts';
+import { LiveHost } from '../host/live-host.ts';
+import { NODE_CODEC } from '../host/lz4.ts';
+import { Progress } from '../host/progress.ts';
+import { RecordSession } from '../session/record.ts';
+import { type Ending, endingOf } from './ending.ts';
+import { CommandError, EXIT, OptionError } from './errors.ts';
+import type { CommandIo } from './io.ts';
+import { readNumber, readWord } from './key-values.ts';
+import { type MachineRequest, readMachineRequest } from './machine-request.ts';
+import { dumpDeviceTree, type OpenedMachine, openMachine } from './open-machine.ts';
+import type { RawOptions } from './raw-options.ts';
+
+/** A killed recorder loses at most about this much host time. */
+const FLUSH_MS = 1000;
+const MILLION = 1_000_000;
+const DEFAULT_HASH_INTERVAL = 100;
+
+/** What `record` decides beyond the machine. */
+interface RecordRequest {
+  readonly file: string;
+  readonly level: TraceLevel;
+  readonly embed: boolean;
+  readonly hashInterval: number;
+}
+
+function readRecordRequest(raw: RawOptions): RecordRequest {
+  if (raw.o === undefined || raw.o === '')
+    throw new OptionError('-o is missing: the trace to write, e.g. -o boot.vtrace');
+  const interval = raw.hashInterval;
+  return {
+    file: raw.o,
+    level: raw.level === undefined ? 'devices' : readWord('--level', raw.level, LEVELS),
+    embed: raw.embed ?? true,
+    hashInterval:
+      (interval === undefined ? DEFAULT_HASH_INTERVAL : readNumber('--hash-interval', interval, 0, 1e9)) *
+      MILLION,
+  };
+}
+
+/** `virtrace record` */
+export async function recordCommand(raw: RawOptions, io: CommandIo): Promise<number> {
+  const machine = readMachineRequest(raw);
+  const request = readRecordRequest(raw);
+  const opened = openMachine(machine);
+  try {
+    dumpDeviceTree(machine, opened);
+    return await record(raw, machine, request, opened, io);
+  } finally {
+    opened.close();
+  }
+}
+
+async function record(
+  raw: RawOptions,
+  machine: MachineRequest,
+  request: RecordRequest,
+  opened: OpenedMachine,
+  io: CommandIo,
+): Promise<number> {
+  for (const { option, path } of opened.files) {
+    if (sameFile(path, request.file))
+      throw new OptionError(`-o ${request.file}: this is the file of ${option}`);
+  }
+  let say = (line: string): void => io.talk(`${line}\n`);
+  let output: LiveHost['output'] = () => {};
+  let trace: FileSink | undefined;
+  const { blockLimit, limit } = machine;
+  const log = new GuestLog(machine.log, machine.logFile, (line) => say(line));
+  let session: RecordSession;
+  try {
+    session = new RecordSession({
+      spec: opened.spec,
+      inputs: hostInputs(machine.rtc, machine.seed),
+      observe: { accesses: false, exceptions: log.wantsExceptions, dma: false },
+      sink: (event) => {
+        output(event);
+        log.add(event);
+      },
+      ...(blockLimit === undefined ? {} : { blockLimit }),
+      level: request.level,
+      embed: request.embed,
+      hashInterval: request.hashInterval,
+      codec: NODE_CODEC,
+      openSink: () => {
+        trace = new FileSink('-o', request.file);
+        return trace;
+      },
+    });
+  } catch (error) {
+    // A trace without a machine is of no use to anybody.
+    if (trace !== undefined) discard(trace);
+    throw error;
+  }
+  const progress = new Progress(io);
+  let flushed = performance.now();
+  const host = new LiveHost({
+    io,
+    characters: machine.characters,
+    ...(limit === undefined ? {} : { limit }),
+    tick: () => {
+      const now = performance.now();
+      if (now - flushed >= FLUSH_MS) {
+        session.flush();
+        flushed = now;
+      }
+      progress.show(() => `recording: ${millions(session.position)}, ${kilobytes(session.bytesWritten)}`);
+      return session.failure !== undefined;
+    },
+  });
+  output = (event) => host.output(event);
+  say = (line) => host.say(line);
+  let ending: Ending;
+  try {
+    ending = endingOf(await host.run(session));
+  } catch (error) {
+    // What led to it is worth keeping.
+    session.end('error', (error as Error).message);
+    throw error;
+  } finally {
+    progress.clear();
+  }
+  session.end(ending.reason, ending.detail);
+  log.close();
+  trace?.close();
+  return report(raw, request, session, ending, opened, io);
+}
+
+function discard(trace: FileSink): void {
+  // Never something that is not a plain file, e.g. /dev/full or a pipe.
+  const plain = trace.isPlainFile;
+  trace.close();
+  if (plain) unlinkSync(trace.path);
+}
+
+function report(
+  raw: RawOptions,
+  { file, level }: RecordRequest,
+  session: RecordSession,
+  ending: Ending,
+  opened: OpenedMachine,
+  io: CommandIo,
+): number {
+  const { position, time, failure, bytesWritten } = session;
+  const { reason, detail } = ending;
+  const exitCode = failure === undefined ? ending.exitCode : EXIT.failure;
+  const changed = opened.changed();
+  if (raw.json === true) {
+    const problem = failure === undefined ? {} : { failure: failure.message };
+    io.talk(
+      `${JSON.stringify({ file, level, reason, detail, position, time, bytes: bytesWritten, ...problem, exitCode })}\n`,
+    );
+  } else {
+    if (exitCode === EXIT.failure && failure === undefined) io.error(`${detail}, at position ${position}`);
+    io.talk(
+      `virtrace: recorded ${millions(position)} into ${file} (${kilobytes(bytesWritten)}): ${detail}\n`,
+    );
+    if (failure === undefined) io.talk(`virtrace: replay it with: virtrace replay ${file} --verify\n`);
+  }
+  for (const name of changed) {
+    io.error(`warning: image ${name} was changed by others while it was used; this recording may not replay`);
+  }
+  if (failure !== undefined) {
+    throw new CommandError(
+      `-o ${file}: ${failure.message}; the recording ends there and replays up to there`,
+    );
+  }
+  if (!keeps(level, 'output') && raw.json !== true) {
+    io.talk(`virtrace: level ${level} keeps no console text; a replay prints it again\n`);
+  }
+  return exitCode;
+}
+
+export function millions(position: number): string {
+  return position < 10 * MILLION
+    ? `${position} instructions`
+    : `${(position / MILLION).toFixed(1)} million instructions`;
+}
+
+export function kilobytes(bytes: number): string {
+  return bytes < 10_000_000 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}

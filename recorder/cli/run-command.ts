@@ -1,0 +1,45 @@
+import { hostInputs } from '../host/entropy.ts';
+import { GuestLog } from '../host/guest-log.ts';
+import { LiveHost } from '../host/live-host.ts';
+import { RunSession } from '../session/live.ts';
+import { endingOf } from './ending.ts';
+import { EXIT } from './errors.ts';
+import type { CommandIo } from './io.ts';
+import { readMachineRequest } from './machine-request.ts';
+import { dumpDeviceTree, openMachine } from './open-machine.ts';
+import type { RawOptions } from './raw-options.ts';
+
+/** `virtrace run` */
+export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number> {
+  const request = readMachineRequest(raw);
+  const opened = openMachine(request);
+  try {
+    dumpDeviceTree(request, opened);
+    const { blockLimit, limit, characters } = request;
+    let say = (line: string): void => io.talk(`${line}\n`);
+    const log = new GuestLog(request.log, request.logFile, (line) => say(line));
+    let output: LiveHost['output'] = () => {};
+    const session = new RunSession({
+      spec: opened.spec,
+      inputs: hostInputs(request.rtc, request.seed),
+      observe: { accesses: false, exceptions: log.wantsExceptions, dma: false },
+      sink: (event) => {
+        output(event);
+        log.add(event);
+      },
+      ...(blockLimit === undefined ? {} : { blockLimit }),
+    });
+    const host = new LiveHost({ io, characters, ...(limit === undefined ? {} : { limit }) });
+    output = (event) => host.output(event);
+    say = (line) => host.say(line);
+    const ending = endingOf(await host.run(session));
+    log.close();
+    const { position, time } = session;
+    const { reason, detail, exitCode } = ending;
+    if (raw.json === true) io.talk(`${JSON.stringify({ reason, detail, position, time, exitCode })}\n`);
+    else if (exitCode === EXIT.failure) io.error(`${detail}, at position ${position}`);
+    return exitCode;
+  } finally {
+    opened.close();
+  }
+}

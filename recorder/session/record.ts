@@ -1,0 +1,215 @@
+import type { MachineEvent } from '../../engine/base/events.ts';
+import type { Ns, Position } from '../../engine/base/units.ts';
+import type { Observed } from '../../engine/machine.ts';
+import {
+  type ImageRef,
+  imageRef,
+  PURE_CODEC,
+  type StateHashes,
+  type TraceCodec,
+  type TraceLevel,
+  type TraceSink,
+  TraceWriteError,
+  TraceWriter,
+} from '../../traces/index.ts';
+import { type LiveOptions, type LiveSession, type LiveStop, RunSession } from './live.ts';
+import type { MachineApi } from './machine-api.ts';
+import { COUNTER_PERIOD, encodeSpec, observedAt, type SessionSpec } from './setup.ts';
+import { ENGINE_VERSION } from './version.ts';
+
+export interface RecordOptions extends LiveOptions {
+  readonly level: TraceLevel;
+  /** False: images are named by their hash only. */
+  readonly embed: boolean;
+  /** Instructions between two state hashes; 0: only at the start and the end. */
+  readonly hashInterval: number;
+  /** Where the trace goes; called only after the machine was built. */
+  readonly openSink: () => TraceSink;
+  readonly codec?: TraceCodec;
+}
+
+/** The device under which the time of day at the start is logged. */
+export const BASE_SECONDS_INPUT = { device: 'rtc', what: 'base-seconds' } as const;
+/** What a device's random bytes are logged as. */
+export const ENTROPY_INPUT = 'entropy';
+
+export function secondsToBytes(seconds: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setFloat64(0, seconds, true);
+  return bytes;
+}
+
+export function bytesToSeconds(bytes: Uint8Array): number | undefined {
+  if (bytes.length !== 8) return undefined;
+  const seconds = new DataView(bytes.buffer, bytes.byteOffset, 8).getFloat64(0, true);
+  return Number.isFinite(seconds) ? seconds : undefined;
+}
+
+/** State hashes as a trace keeps them: the scheduler and clock count as one more device. */
+export function hashesOf(machine: MachineApi): StateHashes {
+  const { cpus, memory, devices, machine: scheduler } = machine.hash();
+  return { cpus, memory, devices: { ...devices, machine: scheduler } };
+}
+
+/** A machine that runs for the first time, with everything that replay needs going into a trace. */
+export class RecordSession implements LiveSession {
+  readonly #run: RunSession;
+  readonly #writer: TraceWriter;
+  readonly #interval: number;
+  #nextHash: Position;
+  #ended = false;
+
+  /** @throws OptionError if an image cannot be loaded; TraceWriteError if the trace cannot be begun */
+  constructor(options: RecordOptions) {
+    const { spec, inputs, level, embed, hashInterval, codec = PURE_CODEC } = options;
+    const observe = union(observedAt(level), options.observe);
+    // The device tree asks for its seeds while the machine is built, before there is a writer.
+    const early: MachineEvent[] = [];
+    let machine: MachineApi | undefined;
+    let write = (event: MachineEvent): void => {
+      early.push(event);
+    };
+    const pull = (device: string, what: string, data: Uint8Array): void => {
+      const stamp = { position: machine?.position ?? 0, time: machine?.time ?? 0, cpu: -1 };
+      write({ kind: 'input', ...stamp, device, what, mode: 'pull', data: data.slice() });
+    };
+    this.#run = new RunSession({
+      ...options,
+      observe,
+      inputs: {
+        baseSeconds: () => {
+          const seconds = inputs.baseSeconds();
+          pull(BASE_SECONDS_INPUT.device, BASE_SECONDS_INPUT.what, secondsToBytes(seconds));
+          return seconds;
+        },
+        entropy: (device, length) => {
+          const bytes = inputs.entropy(device, length);
+          pull(device, ENTROPY_INPUT, bytes);
+          return bytes;
+        },
+      },
+      sink: (event) => {
+        write(event);
+        options.sink(event);
+      },
+    });
+    machine = this.#run.machine;
+    const images = imagesOf(spec, codec);
+    this.#writer = new TraceWriter(
+      options.openSink(),
+      {
+        engine: ENGINE_VERSION,
+        board: spec.config.machine,
+        level,
+        shift: spec.config.icountShift,
+        counterPeriod: COUNTER_PERIOD,
+        config: encodeSpec(spec),
+        images,
+        quirks: [],
+      },
+      codec,
+    );
+    const writer = this.#writer;
+    write = (event) => writer.event(event);
+    if (embed) {
+      const done = new Set<string>();
+      for (const ref of images) {
+        if (done.has(ref.sha256)) continue;
+        done.add(ref.sha256);
+        writer.image(ref, spec.images.get(ref.role)!.source);
+      }
+    }
+    for (const event of early) writer.event(event);
+    this.#interval = hashInterval;
+    this.#nextHash = hashInterval === 0 ? Number.POSITIVE_INFINITY : hashInterval;
+    this.#hash();
+    writer.flush(0);
+  }
+
+  get machine(): MachineApi {
+    return this.#run.machine;
+  }
+
+  get position(): Position {
+    return this.#run.position;
+  }
+
+  get time(): Ns {
+    return this.#run.time;
+  }
+
+  /** The trace could not be written on: a full disk. To be looked at after each `run`. */
+  get failure(): TraceWriteError | undefined {
+    return this.#writer.failure;
+  }
+
+  get bytesWritten(): number {
+    return this.#writer.bytesWritten;
+  }
+
+  run(until: Position, pause: boolean): LiveStop {
+    for (;;) {
+      const stop = this.#run.run(Math.min(until, this.#nextHash), pause);
+      if (this.position >= this.#nextHash && this.failure === undefined) this.#hash();
+      if (stop.reason !== 'limit' || this.position >= until || this.failure !== undefined) return stop;
+    }
+  }
+
+  #hash(): void {
+    const { position, time } = this;
+    while (this.#nextHash <= position) this.#nextHash += this.#interval;
+    this.#keepFailure(() => this.#writer.hash({ position, time, ...hashesOf(this.machine) }));
+  }
+
+  /** A failing sink ends the recording, not the program: `failure` tells. */
+  #keepFailure(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      if (!(error instanceof TraceWriteError)) throw error;
+    }
+  }
+
+  passToDeadline(): void {
+    this.#run.passToDeadline();
+  }
+
+  receive(device: string, what: string, data: Uint8Array, at?: Ns): void {
+    this.#run.receive(device, what, data, at);
+  }
+
+  receiveCapacity(device: string): number {
+    return this.#run.receiveCapacity(device);
+  }
+
+  /** Puts what is pending into the file, so that it survives a crash. Call about once a second. */
+  flush(): void {
+    if (this.failure === undefined && !this.#ended)
+      this.#keepFailure(() => this.#writer.flush(this.position));
+  }
+
+  /** Ends the recording here. @returns the hashes of the final state */
+  end(reason: string, detail?: string): StateHashes {
+    const { position, time } = this;
+    const hashes = hashesOf(this.machine);
+    if (this.failure === undefined && !this.#ended) {
+      this.#ended = true;
+      this.#keepFailure(() => {
+        this.#writer.close({ position, time, reason, ...(detail === undefined ? {} : { detail }), hashes });
+      });
+    }
+    return hashes;
+  }
+}
+
+function union(a: Observed, b: Observed | undefined): Observed {
+  return {
+    accesses: a.accesses || b?.accesses === true,
+    exceptions: a.exceptions || b?.exceptions === true,
+    dma: a.dma || b?.dma === true,
+  };
+}
+
+function imagesOf(spec: SessionSpec, codec: TraceCodec): ImageRef[] {
+  return [...spec.images].map(([role, { name, source }]) => imageRef(name, role, source, codec));
+}

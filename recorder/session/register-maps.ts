@@ -1,0 +1,41 @@
+import type { RegisterMap } from '../../engine/base/register-map.ts';
+import type { BootImage } from '../../engine/boards/boot.ts';
+import type { VirtConfig } from '../../engine/boards/virt/config.ts';
+import { wireVirt } from '../../engine/boards/virt/wiring.ts';
+import { GIC_CPU_MAP, PMU_MAP, TIMER_MAP } from '../../engine/cpu/a64/sysreg-register-maps.ts';
+import { CowBlockStorage } from '../../engine/devices/virtio/block-storage.ts';
+import type { RegisterMaps } from '../../traces/index.ts';
+
+const NO_BOOT: BootImage = {
+  kind: 'none',
+  segments: [],
+  cpuReset: { pc: 0, x0: 0, x1: 0, x2: 0, x3: 0, el: 1, aarch64: true, leavesEl3: false },
+  secondaries: 'off',
+  psciConduit: 'disabled',
+};
+
+/**
+ * The register maps of a machine by device id, without the machine: its devices are built, nothing runs, and
+ * no image is needed.
+ */
+export function registerMapsOf(config: VirtConfig): RegisterMaps {
+  const board = wireVirt(config, NO_BOOT, 0, {
+    ports: (id) => ({
+      id,
+      timers: { now: () => 0, schedule: () => {}, cancel: () => {} },
+      observer: { guestError: () => {}, output: () => {}, note: () => {} },
+    }),
+    dma: () => ({ read: () => false, write: () => false }),
+    entropy: (_device, length) => new Uint8Array(length),
+    flashStorage: () => ({ read: () => {}, write: () => {}, setReadArray: () => {} }),
+    drive: () => new CowBlockStorage(new Uint8Array(512)),
+    gic: { outputs: () => {}, observer: () => {}, guestError: () => {} },
+  });
+  const maps = new Map<string, RegisterMap>([
+    ['timer', TIMER_MAP],
+    ['pmu', PMU_MAP],
+    ['gic-cpu', GIC_CPU_MAP],
+  ]);
+  for (const { device } of board.placed) maps.set(device.id, device.registers);
+  return (device) => maps.get(device);
+}
