@@ -87,6 +87,11 @@ export interface Device {
   write64?(offset: number, value: bigint, source: AccessSource): void;
   /** False: the access gets an external abort instead. Default: every access is accepted. */
   accepts?(offset: number, size: AccessSize, isWrite: boolean): boolean;
+  /**
+   * For a window onto other devices: whom an access at this offset reaches, and where in its registers, so
+   * that it is observed under that name. Undefined: nobody.
+   */
+  resolve?(offset: number): { readonly device: string; readonly offset: number } | undefined;
   /** A timer of this device has come. */
   timer?(kind: string): void;
   /** Bytes from outside (console keys, frames), delivered between two instructions. */
