@@ -1,6 +1,7 @@
 import { Decoder } from './decoder.ts';
 import { BRANCH_FORMATS } from './disasm-branch.ts';
 import { DATA_FORMATS } from './disasm-data.ts';
+import { EXTENSION_CLASSES } from './disasm-extensions.ts';
 import { type Format, field, type Instruction, immediate, template } from './disasm-format.ts';
 import { FP_CLASSES, FP_FORMATS } from './disasm-fp.ts';
 import { MEMORY_FORMATS } from './disasm-memory.ts';
@@ -29,6 +30,11 @@ const FORMATS: { readonly [name: string]: Format } = {
   ...FP_FORMATS,
 };
 
+const EXTENSIONS = EXTENSION_CLASSES.map((c) => ({
+  ...compileEncoding({ name: c.pattern, pattern: c.pattern }),
+  format: c.format,
+}));
+
 const CLASSES = [...FP_CLASSES, ...SIMD_CLASSES].map((c) => ({
   ...compileEncoding({ name: c.operands, pattern: c.pattern }),
   operands: template(c.operands),
@@ -43,7 +49,11 @@ export function formatOf(encoding: Encoding): Format | undefined {
   const byName = FORMATS[encoding.name] ?? structureFormat(encoding.name);
   if (byName !== undefined) return byName;
   const { mask, value } = compileEncoding(encoding);
-  const found = CLASSES.find((c) => (mask & c.mask) >>> 0 === c.mask && (value & c.mask) >>> 0 === c.value);
+  const isIn = (c: CompiledEncoding) =>
+    (mask & c.mask) >>> 0 === c.mask && (value & c.mask) >>> 0 === c.value;
+  const extension = EXTENSIONS.find(isIn);
+  if (extension !== undefined) return extension.format;
+  const found = CLASSES.find(isIn);
   if (found === undefined) return undefined;
   const { operands, upperHalf } = found;
   const mnemonic = mnemonicOf(encoding.name);
