@@ -14,6 +14,7 @@ import { SysregTable } from './cpu/a64/sysregs.ts';
 import type { GicSysregs, SysregContext } from './cpu/a64/sysreg-types.ts';
 import { GIC_CPU_MAP, PMU_MAP, TIMER_MAP } from './cpu/a64/sysreg-register-maps.ts';
 import { CpuCluster, GuestMemoryError } from './cpu/cluster.ts';
+import { Compiler, type CompilerOptions, DEFAULT_COMPILER, FORCED_COMPILER } from './cpu/compiler.ts';
 import { type CpuConfig, type CpuModelName, makeCpuConfig } from './cpu/cpu-models.ts';
 import { loadCpu, saveCpu } from './cpu/cpu-snapshot.ts';
 import { GenericTimers, TIMER_INTID } from './cpu/generic-timer.ts';
@@ -48,6 +49,8 @@ export interface MachineSpec {
   readonly inputs: HostInputs;
   /** Longest block in instructions; for tests of determinism. */
   readonly blockLimit?: number;
+  /** How code is run; never changes what happens. Default: interpreted first, compiled when hot. */
+  readonly tier?: 'interpreted' | 'compiled' | CompilerOptions;
   /** Called for every event the kinds of which are in `observe`. */
   readonly sink?: EventSink;
   readonly observe?: Observed;
@@ -109,6 +112,7 @@ export class Machine {
   readonly config: VirtConfig;
   readonly cpuConfig: CpuConfig;
   readonly cluster: CpuCluster;
+  readonly compiler: Compiler | undefined;
   readonly memory: GuestMemory;
   readonly board: Board;
   readonly timers: GenericTimers;
@@ -186,6 +190,10 @@ export class Machine {
       watched: (cpu, address, bytes, isWrite) => this.onWatch(cpu, address, bytes, isWrite),
     });
     if (spec.blockLimit !== undefined) this.cluster.code.blockLimit = spec.blockLimit;
+    const { tier } = spec;
+    if (tier !== 'interpreted') {
+      this.compiler = new Compiler(this.cluster, tier === 'compiled' ? FORCED_COMPILER : (tier ?? DEFAULT_COMPILER));
+    }
     this.memory = new GuestMemory(heap, this.cluster.helpers);
     this.memory.onWrite = () => {
       for (let i = 0; i < cpus; i++) this.cluster.clearExclusive(i);

@@ -30,6 +30,7 @@ export class CodeCache {
   readonly #contextIds = new Map<number, number>();
   readonly #contexts: number[] = [];
   #next: number;
+  #flushWanted = false;
   /** Longest block, in instructions: 1 gives blocks of one instruction each (a test of determinism). */
   blockLimit = 64;
   /** Executions after which a block is reported as hot. */
@@ -65,6 +66,7 @@ export class CodeCache {
   /** Drops every block and every context id. CPUs must compute their context id again. */
   flush(): void {
     this.flushes += 1;
+    this.#flushWanted = false;
     const { layout, u32, u8 } = this.#heap;
     const words = layout.codeTableStride >>> 2;
     u32.fill(0, layout.codeTables >>> 2, (layout.codeTables >>> 2) + words * this.#contexts.length);
@@ -80,9 +82,19 @@ export class CodeCache {
     this.onDrop(undefined);
   }
 
+  /** Asks for a flush at the next safe point. */
+  requestFlush(): void {
+    this.#flushWanted = true;
+  }
+
+  /** Code table of a frame in a context, or 0. */
+  tableOf(frame: number, contextId: number): number {
+    return this.#frames.get(frame)?.tables[contextId] ?? 0;
+  }
+
   /** True when the next allocation might not fit; the run loop then flushes at a safe point. */
   get nearlyFull(): boolean {
-    return this.#next + 4 * MAX_BLOCK_BYTES + 2 * FRAME_SIZE > this.#heap.layout.codeEnd;
+    return this.#flushWanted || this.#next + 4 * MAX_BLOCK_BYTES + 2 * FRAME_SIZE > this.#heap.layout.codeEnd;
   }
 
   #flags(frame: number): number {

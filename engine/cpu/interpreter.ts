@@ -9,6 +9,7 @@ import {
   ACC_SINGLE, BLOCK_COMPILED, BLOCK_COUNT, BLOCK_HEADER, BLOCK_HEAT, EXIT_BUDGET, EXIT_HOST, EXIT_HOT, EXIT_IRQ, EXIT_NO_BLOCK,
   TLB_BYTES, TLB_ENTRIES, TLB_SET, UOP_BYTES,
 } from './helpers/heap-layout.ts';
+import { pushCondition, setArithmeticFlags, setLogicalFlags } from './flags.ts';
 import { type Backend, type Flag, HELPERS, type Helper, type Operand, UOPS, type Uop } from './uops.ts';
 import { Code, I32, I64, ModuleBuilder, type ValueType } from './wasm/emitter.ts';
 
@@ -77,6 +78,15 @@ class InterpreterBackend implements Backend {
     this.c.get(CPU);
     value();
     this.c.mem(flag === 'N' || flag === 'Z' ? 'i64_store' : 'i32_store', FLAG_OFFSET[flag]);
+  }
+  arithmeticFlags(subtract: boolean, wide: boolean): void {
+    setArithmeticFlags(this, subtract, wide);
+  }
+  logicalFlags(wide: boolean): void {
+    setLogicalFlags(this, wide);
+  }
+  condition(cond: number): void {
+    pushCondition(this, cond);
   }
   get64(index: number): void {
     this.c.get(I64_SCRATCH + index);
@@ -174,7 +184,7 @@ export function buildInterpreter(): InterpreterModule {
     );
   }
   const instructionHelperType = module.type({ params: [I32, I32], results: [] });
-  const regionType = module.type({ params: [I32], results: [] });
+  const regionType = module.type({ params: [I32], results: [I64] });
 
   const c = new Code(65536);
   c.get(CPU).mem('i32_load', CPU_TLB).set(TLB);
@@ -235,10 +245,9 @@ function emitDispatch(c: Code, helpers: ReadonlyMap<Helper, number>, regionType:
   // Compiled code charges for itself.
   c.get(BLOCK).mem('i32_load', BLOCK_COMPILED).tee(ENTRY).if();
   c.get(CPU).get(PC).mem('i64_store', CPU_PC);
-  c.get(CPU).get(ENTRY).callIndirect(regionType);
-  c.get(CPU).mem('i32_load', CPU_EXIT).if().op('return').end();
-  c.get(CPU).mem('i64_load', CPU_PC).set(PC);
-  c.br(1);
+  c.get(CPU).get(ENTRY).callIndirect(regionType).set(PC);
+  c.get(CPU).mem('i32_load', CPU_EXIT).op('i32_eqz').brIf(1);
+  c.get(CPU).get(PC).mem('i64_store', CPU_PC).op('return');
   c.end();
   c.get(CPU).mem('i32_load', CPU_BUDGET).get(BLOCK).mem('i32_load', BLOCK_COUNT).op('i32_sub').tee(ENTRY);
   c.i32(0).op('i32_lt_s').if();

@@ -8,6 +8,7 @@
  */
 import { CPU_DAIF, CPU_EXCLUSIVE, CPU_Q } from './helpers/layout.ts';
 import { ACC_UNPRIVILEGED } from './helpers/heap-layout.ts';
+import { overflow, signAndZero } from './flags.ts';
 import type { Code, MemName, OpName } from './wasm/emitter.ts';
 
 export type Operand = 'd' | 'n' | 'm' | 'a';
@@ -28,6 +29,14 @@ export interface Backend {
   /** N and Z are i64 (sign, zeroness), C and V are i32 0/1. */
   flag(flag: Flag): void;
   setFlag(flag: Flag, value: Thunk): void;
+  /**
+   * Flags of an addition or subtraction of scratch 0 and 1 (i64 if wide, else i32), whose result is in scratch 2;
+   * of a logical result in scratch 0.
+   */
+  arithmeticFlags(subtract: boolean, wide: boolean): void;
+  logicalFlags(wide: boolean): void;
+  /** Pushes a condition (0–13) as i32. */
+  condition(cond: number): void;
   /** Scratch locals: i64 0–3 and i32 0–3. */
   get64(index: number): void;
   set64(index: number): void;
@@ -193,64 +202,9 @@ for (const name of ['add', 'sub', 'orr', 'eor', 'and'] as const) {
 
 /* ---------------------------------------------------------------- flags */
 
-function setNZ(b: Backend, value: Thunk): void {
-  value();
-  b.set64(3);
-  b.setFlag('N', () => b.get64(3));
-  b.setFlag('Z', () => b.get64(3));
-}
-
-/** Flags and result of n + m + carry for operands in scratch 0 and 1; result left in scratch 2. */
-function addFlags64(b: Backend): void {
-  b.get64(0); b.get64(1); b.c.op('i64_add'); b.set64(2);
-  b.setFlag('C', () => { b.get64(2); b.get64(0); b.c.op('i64_lt_u'); });
-  overflow64(b);
-}
-function overflow64(b: Backend): void {
-  // V: both operands have a sign that the result has not.
-  b.setFlag('V', () => {
-    b.get64(0); b.get64(2); b.c.op('i64_xor'); b.get64(1); b.get64(2); b.c.op('i64_xor').op('i64_and');
-    b.c.i64(63).op('i64_shr_u').op('i32_wrap_i64');
-  });
-  b.setFlag('N', () => b.get64(2));
-  b.setFlag('Z', () => b.get64(2));
-}
-function subFlags64(b: Backend): void {
-  b.get64(0); b.get64(1); b.c.op('i64_sub'); b.set64(2);
-  b.setFlag('C', () => { b.get64(0); b.get64(1); b.c.op('i64_ge_u'); });
-  b.setFlag('V', () => {
-    b.get64(0); b.get64(1); b.c.op('i64_xor'); b.get64(0); b.get64(2); b.c.op('i64_xor').op('i64_and');
-    b.c.i64(63).op('i64_shr_u').op('i32_wrap_i64');
-  });
-  b.setFlag('N', () => b.get64(2));
-  b.setFlag('Z', () => b.get64(2));
-}
-function nz32(b: Backend): void {
-  b.get32(2); b.c.op('i64_extend_i32_s'); b.set64(3);
-  b.setFlag('N', () => b.get64(3));
-  b.setFlag('Z', () => b.get64(3));
-}
-function addFlags32(b: Backend): void {
-  b.get32(0); b.get32(1); b.c.op('i32_add'); b.set32(2);
-  b.setFlag('C', () => { b.get32(2); b.get32(0); b.c.op('i32_lt_u'); });
-  b.setFlag('V', () => {
-    b.get32(0); b.get32(2); b.c.op('i32_xor'); b.get32(1); b.get32(2); b.c.op('i32_xor').op('i32_and');
-    b.c.i32(31).op('i32_shr_u');
-  });
-  nz32(b);
-}
-function subFlags32(b: Backend): void {
-  b.get32(0); b.get32(1); b.c.op('i32_sub'); b.set32(2);
-  b.setFlag('C', () => { b.get32(0); b.get32(1); b.c.op('i32_ge_u'); });
-  b.setFlag('V', () => {
-    b.get32(0); b.get32(1); b.c.op('i32_xor'); b.get32(0); b.get32(2); b.c.op('i32_xor').op('i32_and');
-    b.c.i32(31).op('i32_shr_u');
-  });
-  nz32(b);
-}
-for (const [name, flags64, flags32] of [
-  ['adds', addFlags64, addFlags32],
-  ['subs', subFlags64, subFlags32],
+for (const [name, subtract] of [
+  ['adds', false],
+  ['subs', true],
 ] as const) {
   for (const immediate of [false, true]) {
     const suffix = immediate ? '_i' : '';
@@ -258,21 +212,19 @@ for (const [name, flags64, flags32] of [
       b.reg('n'); b.set64(0);
       if (immediate) b.imm(); else b.reg('m');
       b.set64(1);
-      flags64(b);
+      b.get64(0); b.get64(1); b.c.op(subtract ? 'i64_sub' : 'i64_add'); b.set64(2);
+      b.arithmeticFlags(subtract, true);
       b.setReg('d', () => b.get64(2));
     });
     define(`${name}32${suffix}`, (b) => {
       wrap(b, 'n'); b.set32(0);
       if (immediate) b.imm32(); else wrap(b, 'm');
       b.set32(1);
-      flags32(b);
+      b.get32(0); b.get32(1); b.c.op(subtract ? 'i32_sub' : 'i32_add'); b.set32(2);
+      b.arithmeticFlags(subtract, false);
       set32(b, () => b.get32(2));
     });
   }
-}
-function logicFlags(b: Backend): void {
-  b.setFlag('C', () => b.c.i32(0));
-  b.setFlag('V', () => b.c.i32(0));
 }
 for (const name of ['and', 'bic'] as const) {
   const op64 = binary64.find(([k]) => k === name)![1];
@@ -284,8 +236,7 @@ for (const name of ['and', 'bic'] as const) {
       if (immediate) b.imm(); else b.reg('m');
       op64(b.c);
       b.set64(0);
-      setNZ(b, () => b.get64(0));
-      logicFlags(b);
+      b.logicalFlags(true);
       b.setReg('d', () => b.get64(0));
     });
     define(`${name}s32${suffix}`, (b) => {
@@ -293,8 +244,7 @@ for (const name of ['and', 'bic'] as const) {
       if (immediate) b.imm32(); else wrap(b, 'm');
       op32(b.c);
       b.set32(0);
-      setNZ(b, () => { b.get32(0); b.c.op('i64_extend_i32_s'); });
-      logicFlags(b);
+      b.logicalFlags(false);
       set32(b, () => b.get32(0));
     });
   }
@@ -313,7 +263,8 @@ define('adcs', (b) => {
   b.setFlag('C', () => {
     b.get64(3); b.get64(0); b.c.op('i64_lt_u'); b.get64(2); b.get64(3); b.c.op('i64_lt_u').op('i32_or');
   });
-  overflow64(b);
+  overflow(b, false, true);
+  signAndZero(b, true);
   b.setReg('d', () => b.get64(2));
 });
 define('adcs32', (b) => {
@@ -323,39 +274,14 @@ define('adcs32', (b) => {
   b.setFlag('C', () => {
     b.get32(3); b.get32(0); b.c.op('i32_lt_u'); b.get32(2); b.get32(3); b.c.op('i32_lt_u').op('i32_or');
   });
-  b.setFlag('V', () => {
-    b.get32(0); b.get32(2); b.c.op('i32_xor'); b.get32(1); b.get32(2); b.c.op('i32_xor').op('i32_and');
-    b.c.i32(31).op('i32_shr_u');
-  });
-  nz32(b);
+  overflow(b, false, false);
+  signAndZero(b, false);
   set32(b, () => b.get32(2));
 });
 
-/** Pushes the condition (0–14) as i32. */
-export function condition(b: Backend, cond: number): void {
-  const { c } = b;
-  const negative = (): void => { b.flag('N'); c.i64(0).op('i64_lt_s'); };
-  switch (cond) {
-    case 0: b.flag('Z'); c.op('i64_eqz'); break;
-    case 1: b.flag('Z'); c.i64(0).op('i64_ne'); break;
-    case 2: b.flag('C'); break;
-    case 3: b.flag('C'); c.op('i32_eqz'); break;
-    case 4: negative(); break;
-    case 5: b.flag('N'); c.i64(0).op('i64_ge_s'); break;
-    case 6: b.flag('V'); break;
-    case 7: b.flag('V'); c.op('i32_eqz'); break;
-    case 8: b.flag('C'); b.flag('Z'); c.i64(0).op('i64_ne').op('i32_and'); break;
-    case 9: b.flag('C'); c.op('i32_eqz'); b.flag('Z'); c.op('i64_eqz').op('i32_or'); break;
-    case 10: negative(); b.flag('V'); c.op('i32_eq'); break;
-    case 11: negative(); b.flag('V'); c.op('i32_ne'); break;
-    case 12: negative(); b.flag('V'); c.op('i32_eq'); b.flag('Z'); c.i64(0).op('i64_ne').op('i32_and'); break;
-    case 13: negative(); b.flag('V'); c.op('i32_ne'); b.flag('Z'); c.op('i64_eqz').op('i32_or'); break;
-    default: c.i32(1);
-  }
-}
 for (let cond = 0; cond < 14; cond++) {
   /** d = condition as 0 or 1. */
-  define(`cset${cond}`, (b) => set32(b, () => condition(b, cond)));
+  define(`cset${cond}`, (b) => set32(b, () => b.condition(cond)));
 }
 /** d = a (0 or 1) ? n : m. */
 define('sel', (b) => b.setReg('d', () => { b.reg('n'); b.reg('m'); wrap(b, 'a'); b.c.op('select'); }));
@@ -765,7 +691,7 @@ define('helper', (b) => b.instructionHelper());
 
 define('b', () => {}, 'branch');
 define('br', () => {}, 'branch-register');
-for (let cond = 0; cond < 14; cond++) define(`b${cond}`, (b) => condition(b, cond), 'branch-if');
+for (let cond = 0; cond < 14; cond++) define(`b${cond}`, (b) => b.condition(cond), 'branch-if');
 define('cbz', (b) => { b.reg('n'); b.c.op('i64_eqz'); }, 'branch-if');
 define('cbnz', (b) => { b.reg('n'); b.c.i64(0).op('i64_ne'); }, 'branch-if');
 define('cbz32', (b) => { wrap(b, 'n'); b.c.op('i32_eqz'); }, 'branch-if');
