@@ -62,10 +62,9 @@ function split(text: string): Given {
   if (name === 'help' || name === '?') throw new HelpAnswer(deviceHelp());
   const type = DEVICE_TYPES.find((candidate) => candidate.name === name);
   if (type === undefined) {
-    const why = deviceRefusal(name) ?? 'unknown device';
-    throw new OptionError(
-      `-device ${name}: ${why}; allowed are ${DEVICE_TYPES.map((t) => t.name).join(', ')}`,
-    );
+    const why =
+      deviceRefusal(name) ?? `unknown device; allowed are ${DEVICE_TYPES.map((t) => t.name).join(', ')}`;
+    throw new OptionError(`-device ${name}: ${why}`);
   }
   if (text.split(',').slice(1).includes('help')) throw new HelpAnswer(devicePropertyHelp(type));
   const values = readKeyValues(`-device ${name}`, text, {

@@ -114,14 +114,16 @@ export function deviceRefusal(name: string): string | undefined {
     (type) => type.name === name.replace(/-pci(-non-transitional|-transitional)?$/, '-device'),
   );
   if (mmio !== undefined) return `virtrace has no PCIe yet; use ${mmio.name}`;
-  if (/^(virtio-net|e1000|rtl8139|igb|vmxnet|usb-net)/.test(name)) return 'virtrace has no network yet';
-  if (/^(virtio-gpu|ramfb|bochs|VGA|vga|qxl|cirrus)/.test(name)) return 'virtrace has no graphics';
+  if (/^(virtio-net|e1000|rtl8139|igb|vmxnet|usb-net)/.test(name))
+    return 'QEMU has it, virtrace does not: there is no network yet';
+  if (/^(virtio-gpu|ramfb|bochs|VGA|vga|qxl|cirrus)/.test(name))
+    return 'QEMU has it, virtrace does not: there are no graphics';
   if (
     /^(virtio|vhost|nvme|ide|ahci|scsi|usb|qemu-xhci|pci|ioh|edu|pvpanic|i6300|tpm|nvdimm|pc-dimm|loader|guest-loader|sd)/.test(
       name,
     )
   ) {
-    return 'QEMU has it, virtrace does not';
+    return 'QEMU has it, virtrace does not; -device help lists what there is';
   }
   return undefined;
 }

@@ -8,7 +8,15 @@ import { type FileSource, openImage, readImage, reasonOf } from '../host/files.t
 import { driveRole, type SessionImage, type SessionSpec } from '../session/setup.ts';
 import type { DriveRequest } from './drive-options.ts';
 import { HelpAnswer, OptionError } from './errors.ts';
+import type { CommandIo } from './io.ts';
 import type { FileRequest, MachineRequest } from './machine-request.ts';
+
+/** A machine with nothing to run is what QEMU gives, too; but hardly what was meant. */
+export function warnIfEmpty({ kernel, firmware }: MachineRequest, io: CommandIo): void {
+  if (kernel === undefined && firmware === undefined) {
+    io.error('warning: neither -kernel nor -bios is given, so the CPU starts in empty flash');
+  }
+}
 
 export interface OpenedMachine {
   readonly spec: SessionSpec;

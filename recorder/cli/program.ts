@@ -34,7 +34,7 @@ function reportError(error: unknown, io: CommandIo): number {
     return EXIT.ok;
   }
   if (error instanceof CommanderError) {
-    io.error(error.message.replace(/^error: /, ''));
+    io.error(error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '));
     return EXIT.usage;
   }
   if (error instanceof OptionError) {

@@ -12,7 +12,7 @@ import { CommandError, EXIT, OptionError } from './errors.ts';
 import type { CommandIo } from './io.ts';
 import { readNumber, readWord } from './key-values.ts';
 import { type MachineRequest, readMachineRequest } from './machine-request.ts';
-import { dumpDeviceTree, type OpenedMachine, openMachine } from './open-machine.ts';
+import { dumpDeviceTree, type OpenedMachine, openMachine, warnIfEmpty } from './open-machine.ts';
 import type { RawOptions } from './raw-options.ts';
 
 /** A killed recorder loses at most about this much host time. */
@@ -49,6 +49,7 @@ export async function recordCommand(raw: RawOptions, io: CommandIo): Promise<num
   const opened = openMachine(machine);
   try {
     dumpDeviceTree(machine, opened);
+    warnIfEmpty(machine, io);
     return await record(raw, machine, request, opened, io);
   } finally {
     opened.close();

@@ -6,7 +6,7 @@ import { endingOf } from './ending.ts';
 import { EXIT } from './errors.ts';
 import type { CommandIo } from './io.ts';
 import { readMachineRequest } from './machine-request.ts';
-import { dumpDeviceTree, openMachine } from './open-machine.ts';
+import { dumpDeviceTree, openMachine, warnIfEmpty } from './open-machine.ts';
 import type { RawOptions } from './raw-options.ts';
 
 /** `virtrace run` */
@@ -15,6 +15,7 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
   const opened = openMachine(request);
   try {
     dumpDeviceTree(request, opened);
+    warnIfEmpty(request, io);
     const { blockLimit, limit, characters } = request;
     let say = (line: string): void => io.talk(`${line}\n`);
     const log = new GuestLog(request.log, request.logFile, (line) => say(line));

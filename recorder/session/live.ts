@@ -55,7 +55,7 @@ export class RunSession implements LiveSession {
   readonly machine: MachineApi;
   readonly #reboot: boolean;
   #stop: LiveStop = { reason: 'limit' };
-  #untouched = true;
+  #settled = true;
 
   /** @throws OptionError if an image cannot be loaded */
   constructor(options: LiveOptions) {
@@ -90,20 +90,21 @@ export class RunSession implements LiveSession {
     for (;;) {
       machine.pauseWhenIdle = pause;
       this.#stop = machine.run(until);
-      this.#untouched = true;
+      this.#settled = true;
       if (this.#stop.reason !== 'reset' || !this.#reboot) return this.#stop;
       machine.reset();
     }
   }
 
   passToDeadline(): void {
-    if (this.#stop.reason === 'waiting') this.machine.passTime(this.#stop.deadline);
+    if (this.#stop.reason !== 'waiting') return;
+    this.machine.passTime(this.#stop.deadline);
+    this.#settled = false;
   }
 
   receive(device: string, what: string, data: Uint8Array, at?: Ns): void {
     const { machine } = this;
-    // DETERMINISM: replay runs up to each input, so what is due between two of them has to happen here, too.
-    if (!this.#untouched) this.run(machine.position, true);
+    this.settle();
     const stop = this.#stop;
     if (at !== undefined && (stop.reason === 'waiting' || stop.reason === 'idle')) {
       const latest = stop.reason === 'waiting' ? Math.ceil(stop.deadline) - 1 : at;
@@ -111,7 +112,15 @@ export class RunSession implements LiveSession {
       if (time > machine.time) machine.passTime(time);
     }
     machine.receive(device, what, data);
-    this.#untouched = false;
+    this.#settled = false;
+  }
+
+  /**
+   * Lets happen what is due at this very moment, after an input or a deadline. DETERMINISM: replay runs up to each input and
+   * to the end, so what is due before them happens there, and has to happen here, too.
+   */
+  settle(): void {
+    if (!this.#settled) this.run(this.machine.position, true);
   }
 
   receiveCapacity(device: string): number {

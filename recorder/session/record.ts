@@ -190,6 +190,7 @@ export class RecordSession implements LiveSession {
 
   /** Ends the recording here. @returns the hashes of the final state */
   end(reason: string, detail?: string): StateHashes {
+    this.#run.settle();
     const { position, time } = this;
     const hashes = hashesOf(this.machine);
     if (this.failure === undefined && !this.#ended) {
