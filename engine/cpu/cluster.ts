@@ -83,6 +83,8 @@ export class CpuCluster {
   #left = 0;
   #effect = false;
   #stop = false;
+  /** The run is one chosen block (`#runOnce`). */
+  #alone = false;
   /** Statistics of the slow paths. */
   readonly counts = { singles: 0, truncated: 0, host: 0, faults: 0, irqs: 0, runs: 0, misses: 0 };
 
@@ -264,8 +266,19 @@ export class CpuCluster {
 
   /* ---------------------------------------------------------------- devices */
 
+  /**
+   * DETERMINISM: also a block that is one instruction by nature (the last of a page) may reach a device, with
+   * blocks before it in the same run: position would be that of the run's start, and the effect would come late.
+   */
+  #mustRunAlone(s: CpuState): boolean {
+    if (this.#alone) return false;
+    s.setWord(L.CPU_EXIT, H.EXIT_SINGLE);
+    return true;
+  }
+
   #deviceRead(base: number, sizeLog2: number): void {
     const s = this.states[this.#indexOf(base)]!;
+    if (this.#mustRunAlone(s)) return;
     const a = this.#access;
     a.address = s.word(L.CPU_ADDR) + s.word(L.CPU_ADDR + 4) * 2 ** 32;
     a.sizeLog2 = sizeLog2;
@@ -279,6 +292,7 @@ export class CpuCluster {
 
   #deviceWrite(base: number, sizeLog2: number): void {
     const s = this.states[this.#indexOf(base)]!;
+    if (this.#mustRunAlone(s)) return;
     const a = this.#access;
     a.address = s.word(L.CPU_ADDR) + s.word(L.CPU_ADDR + 4) * 2 ** 32;
     a.sizeLog2 = sizeLog2;
@@ -445,7 +459,9 @@ export class CpuCluster {
     code.prepareOnce(pcLo, s.word(L.CPU_PC + 4), block);
     const xtlb = s.word(L.CPU_XTLB);
     s.setWord(L.CPU_XTLB, this.heap.layout.onceTlb);
+    this.#alone = true;
     this.#enter(s, budget);
+    this.#alone = false;
     s.setWord(L.CPU_XTLB, xtlb);
     code.clearOnce(pcLo);
     const exit = s.word(L.CPU_EXIT);
