@@ -13,7 +13,7 @@ import { type Board, wireVirt } from './boards/virt/wiring.ts';
 import { SysregTable } from './cpu/a64/sysregs.ts';
 import type { GicSysregs, SysregContext } from './cpu/a64/sysreg-types.ts';
 import { GIC_CPU_MAP, PMU_MAP, TIMER_MAP } from './cpu/a64/sysreg-register-maps.ts';
-import { CpuCluster, GuestMemoryError } from './cpu/cluster.ts';
+import { CpuCluster, GuestMemoryError, type WatchHit } from './cpu/cluster.ts';
 import { Compiler, type CompilerOptions, DEFAULT_COMPILER, FORCED_COMPILER } from './cpu/compiler.ts';
 import { type CpuConfig, type CpuModelName, makeCpuConfig } from './cpu/cpu-models.ts';
 import { loadCpu, saveCpu } from './cpu/cpu-snapshot.ts';
@@ -125,7 +125,8 @@ export class Machine {
   readonly #bus = new Bus();
   readonly #devices = new Map<string, Device>();
   readonly #contexts: SysregContext[] = [];
-  readonly #flash: FlashFrames[];
+  /** Contents of the flash banks. */
+  readonly flash: readonly FlashFrames[];
   readonly #shiftFactor: number;
   readonly #drives: { readonly [id: string]: BlockStorage };
   #position: Position = 0;
@@ -186,8 +187,8 @@ export class Machine {
       guestError: (cpu, message) => this.#guestError(`cpu${cpu}`, 0, message),
       sendEvent: (cpu) => this.#sendEvent(cpu),
       sysregContext: (cpu) => this.#contexts[cpu]!,
-      unshare: (frame) => this.onUnshare(frame),
-      watched: (cpu, address, bytes, isWrite) => this.onWatch(cpu, address, bytes, isWrite),
+      unshare: (frame) => this.memory.onUnshare(frame),
+      watched: (hit) => this.onWatch(hit),
     });
     if (spec.blockLimit !== undefined) this.cluster.code.blockLimit = spec.blockLimit;
     const { tier } = spec;
@@ -199,14 +200,14 @@ export class Machine {
       for (let i = 0; i < cpus; i++) this.cluster.clearExclusive(i);
     };
     this.memory.declare(RAM_BASE, config.ram.size);
-    this.#flash = [MEMORY_MAP.flash0, MEMORY_MAP.flash1].map(
+    this.flash = [MEMORY_MAP.flash0, MEMORY_MAP.flash1].map(
       (region) => new FlashFrames(region.base, region.size, this.memory, this.cluster),
     );
     this.board = wireVirt(config, this.boot, spec.baseSeconds, {
       ports: (id) => this.#ports(id),
       dma: (id) => this.#dma(id),
       entropy: (id, length) => this.#entropy(id, length),
-      flashStorage: (bank) => this.#flash[bank]!,
+      flashStorage: (bank) => this.flash[bank]!,
       drive: (id) => this.#drives[id],
       gic: {
         outputs: (cpu, { irq, fiq }) => this.cluster.setInterrupts(cpu, irq, fiq),
@@ -247,7 +248,7 @@ export class Machine {
       this.cpuConfig,
     );
     spec.flash?.forEach((image, bank) => {
-      if (image !== undefined) this.#flash[bank]!.load(image);
+      if (image !== undefined) this.flash[bank]!.load(image);
     });
     this.#start();
   }
@@ -319,6 +320,19 @@ export class Machine {
       if (end === 'yield') this.#quantum = 0;
       else if (end === 'stop' && this.#stop === undefined) return { reason: 'stopped' };
     }
+  }
+
+  /**
+   * For debuggers, after `run` returned `limit`: takes the interrupt, if there is one, that comes before the next
+   * instruction. So PC is what will be executed; running on gives the same as without.
+   */
+  settle(): void {
+    this.cluster.takePending(this.#cpu);
+  }
+
+  /** The CPU that executes the next instruction, after `run` returned `limit` or `stopped`. */
+  get currentCpu(): number {
+    return this.#cpu;
   }
 
   #takeStop(): StopReason {
@@ -417,7 +431,7 @@ export class Machine {
 
   #loadSegment(segment: { address: number; bytes: Uint8Array; size: number }): void {
     const bank = Math.floor(segment.address / MEMORY_MAP.flash0.size);
-    if (bank < 2) this.#flash[bank]!.loadAt(segment.address % MEMORY_MAP.flash0.size, segment.bytes, segment.size);
+    if (bank < 2) this.flash[bank]!.loadAt(segment.address % MEMORY_MAP.flash0.size, segment.bytes, segment.size);
     else if (!this.memory.load(segment.address, segment.bytes, segment.size)) throw new Error('a boot segment is outside RAM');
   }
 
@@ -621,6 +635,7 @@ export class Machine {
 
   #dma(id: string): DmaPort {
     const observe = (address: number, length: number, write: boolean): void => {
+      this.onDma(id, address, length, write);
       if (this.#sink === undefined || !this.#observe.dma) return;
       this.#emit({ ...this.#stamp(this.cluster.running), kind: 'dma', device: id, address, length, write });
     };
@@ -653,10 +668,10 @@ export class Machine {
 
   /* ---------------------------------------------------------------- state */
 
-  /** For checkpoints: a frame shared with one is about to change. */
-  onUnshare: (frame: number) => void = () => {};
   /** For watchpoints: true stops before the access. */
-  onWatch: (cpu: number, address: number, bytes: number, isWrite: boolean) => boolean = () => false;
+  onWatch: (hit: WatchHit) => boolean = () => false;
+  /** For watchpoints: a bus master is about to read or write memory. */
+  onDma: (device: string, address: number, length: number, isWrite: boolean) => void = () => {};
 
   #saveMachine(): DeviceState {
     return {

@@ -3,6 +3,7 @@ import { instructionSet, usesFpSimd } from './a64/instruction-set.ts';
 import { EC_UNKNOWN } from './a64/sysreg-key.ts';
 import type { SysregTable } from './a64/sysregs.ts';
 import type { El, SysregContext, SysregTrap } from './a64/sysreg-types.ts';
+import { Breakpoints } from './breakpoints.ts';
 import { CodeCache } from './code-cache.ts';
 import type { CpuConfig } from './cpu-models.ts';
 import { CpuState, PSTATE_IL } from './cpu-state.ts';
@@ -52,8 +53,29 @@ export interface ClusterPorts {
   sysregContext(cpu: number): SysregContext;
   /** A frame that a checkpoint shares is about to change. */
   unshare(frame: number): void;
-  /** A watched location: true stops before the access. */
-  watched(cpu: number, address: number, bytes: number, isWrite: boolean): boolean;
+  /** A watched location: true stops before the access. Must not translate addresses. */
+  watched(hit: WatchHit): boolean;
+}
+
+/** A range of addresses that a debugger watches. */
+export interface WatchRange {
+  readonly first: bigint;
+  /** The last byte that belongs to it. */
+  readonly last: bigint;
+  readonly virtual: boolean;
+  readonly read: boolean;
+  readonly write: boolean;
+}
+
+/** An access that touches a watched range and has not been made. */
+export interface WatchHit {
+  readonly cpu: number;
+  /** Which of the ranges. */
+  readonly index: number;
+  readonly physical: number;
+  readonly virtual: bigint;
+  readonly bytes: number;
+  readonly isWrite: boolean;
 }
 
 const DEFAULT_BUDGET = 0x3fffffff;
@@ -74,6 +96,11 @@ export class CpuCluster {
   readonly helpers: HelperExports;
   readonly code: CodeCache;
   readonly ports: ClusterPorts;
+  readonly breakpoints: Breakpoints;
+  /** False: runs pass breakpoints, watched ranges and `stopBefore` (a debugger's step over one). */
+  armed = true;
+  /** Stops before the first instruction of a turn of this CPU; -1 none. */
+  stopBefore = -1;
   readonly functions: WebAssembly.Table;
   readonly helperNames: readonly string[];
   readonly #interpreter: (cpu: number) => void;
@@ -105,7 +132,7 @@ export class CpuCluster {
       mmioWrite: (cpu, sizeLog2) => this.#deviceWrite(cpu, sizeLog2),
       codeWritten: (frame, offset, bytes, single) => this.code.written(frame >>> 0, offset, bytes, single),
       unshare: (frame) => ports.unshare(frame >>> 0),
-      watched: (cpu, pa, bytes, isWrite) => (ports.watched(this.#indexOf(cpu), pa, bytes, isWrite !== 0) ? 1 : 0),
+      watched: (cpu, index, pa, bytes, isWrite) => this.#watched(cpu, index, pa, bytes, isWrite !== 0),
     });
     this.helperNames = instructionHelperNames(this.helpers);
     this.functions = new WebAssembly.Table({ element: 'anyfunc', initial: this.helperNames.length + 1 });
@@ -129,6 +156,7 @@ export class CpuCluster {
       heap.u32,
     );
     this.code = new CodeCache(heap, this.helpers, translator);
+    this.breakpoints = new Breakpoints(heap, this.helpers, this.code);
     const env: { [name: string]: unknown } = { memory: heap.memory, table: this.functions };
     for (const name of Object.keys(HELPERS)) env[name] = this.helpers[name];
     const instance = new WebAssembly.Instance(new WebAssembly.Module(buildInterpreter().bytes), { env });
@@ -188,17 +216,49 @@ export class CpuCluster {
       if (sctlr & (1 << 14)) bits |= CONTEXT_EL0_ZERO;
       if (sctlr & (1 << 26)) bits |= CONTEXT_EL0_CACHE;
     }
-    const set = this.heap.layout.tlbs + s.index * H.TLB_STRIDE + (el === 0 ? H.TLB_SET : 0);
+    const set = (this.helpers.tlbSelect(s.base, s.index) >>> 0) + (el === 0 ? H.TLB_SET : 0);
     s.setWord(L.CPU_TLB, set);
     s.setWord(L.CPU_XTLB, set + H.TLB_FETCH);
     s.setWord(L.CPU_CONTEXT, this.code.contextId(bits));
   }
 
-  /** A system register with an effect beyond itself was written by `s`. */
-  translationChanged(s: CpuState, userOnly: boolean): void {
-    if (userOnly) this.helpers.tlbFlushUser(s.index);
-    else this.helpers.tlbFlushCpu(s.index);
+  /**
+   * A register that translation depends on was written by `s`. A change of TTBRs only selects another bank of the
+   * TLB; anything else empties them all.
+   */
+  translationChanged(s: CpuState, ttbrOnly: boolean): void {
+    if (!ttbrOnly) this.helpers.tlbFlushCpu(s.index);
     this.contextChanged(s);
+  }
+
+  /**
+   * Replaces the watched ranges. Accesses to their pages take the slow path from now on.
+   * @throws RangeError if there are more than WATCH_LIST_MAX
+   */
+  setWatches(ranges: readonly WatchRange[]): void {
+    if (ranges.length > H.WATCH_LIST_MAX) throw new RangeError(`more than ${H.WATCH_LIST_MAX} watched ranges`);
+    const { u32, u64, layout } = this.heap;
+    ranges.forEach(({ first, last, virtual, read, write }, i) => {
+      const at = layout.watchList + i * H.WATCH_BYTES;
+      u64[at >>> 3] = first;
+      u64[(at + 8) >>> 3] = last;
+      u32[(at + 16) >>> 2] = (read ? H.WATCH_READ : 0) | (write ? H.WATCH_WRITE : 0) | (virtual ? H.WATCH_VIRTUAL : 0);
+    });
+    u32[H.G_WATCH_COUNT >>> 2] = ranges.length;
+    if (ranges.length > 0) this.helpers.tlbFlushAll();
+  }
+
+  #watched(base: number, index: number, physical: number, bytes: number, isWrite: boolean): number {
+    if (!this.armed) return 0;
+    const s = this.states[this.#indexOf(base)]!;
+    return this.ports.watched({ cpu: s.index, index, physical, virtual: s.long(L.CPU_ADDR), bytes, isWrite }) ? 1 : 0;
+  }
+
+  /** For debuggers, between two turns: an interrupt that the next turn would begin with is taken now. */
+  takePending(index: number): void {
+    const s = this.states[index]!;
+    const pending = s.word(L.CPU_IRQ) & ~s.daif;
+    if (pending !== 0 && this.canRun(index)) this.#takeInterrupt(s, pending);
   }
 
   /** Levels of the interrupt inputs of a CPU. */
@@ -320,7 +380,7 @@ export class CpuCluster {
     this.#limit = limit;
     this.#left = limit;
     this.#effect = false;
-    this.#stop = false;
+    this.#stop = this.armed && index === this.stopBefore;
     try {
       return this.#turn(s);
     } finally {
@@ -425,10 +485,22 @@ export class CpuCluster {
 
   #makeBlock(s: CpuState): void {
     this.counts.misses += 1;
+    const { active } = this.breakpoints;
+    if (active && this.armed && this.breakpoints.stopsAt(s.pc, s.index)) {
+      this.#stop = true;
+      return;
+    }
     const frame = this.fetchFrame(s);
     if (frame === 0) return;
     const offset = s.word(L.CPU_PC) & 0xffc;
     const context = s.word(L.CPU_CONTEXT);
+    if (active) {
+      this.breakpoints.prepare(s.pc, frame);
+      if (this.code.isCut(frame, offset)) {
+        this.#runOnce(s, this.code.single(frame, offset, context), 1);
+        return;
+      }
+    }
     const { layout, u32 } = this.heap;
     const at = layout.codeTables + context * layout.codeTableStride + ((frame - layout.frames) / H.FRAME_SIZE) * 4;
     const table = u32[at >>> 2]!;

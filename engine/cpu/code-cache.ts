@@ -29,6 +29,8 @@ export class CodeCache {
   readonly #frames = new Map<number, CodeFrame>();
   readonly #contextIds = new Map<number, number>();
   readonly #contexts: number[] = [];
+  /** One bit per instruction word at which no block may begin or go on (see breakpoints.ts), by frame. */
+  readonly #cuts = new Map<number, Uint32Array>();
   #next: number;
   #flushWanted = false;
   /** Longest block, in instructions: 1 gives blocks of one instruction each (a test of determinism). */
@@ -127,6 +129,44 @@ export class CodeCache {
     for (let word = offset >>> 2, end = word + count; word < end; word++) known.covered[word >>> 5]! |= 1 << (word & 31);
   }
 
+  /** Blocks of a frame must not begin at these offsets, nor run into them. */
+  cut(frame: number, offsets: readonly number[]): void {
+    let bits = this.#cuts.get(frame);
+    if (bits === undefined) this.#cuts.set(frame, (bits = new Uint32Array(32)));
+    let isNew = false;
+    for (const offset of offsets) {
+      const word = offset >>> 2;
+      if ((bits[word >>> 5]! & (1 << (word & 31))) !== 0) continue;
+      bits[word >>> 5]! |= 1 << (word & 31);
+      isNew = true;
+    }
+    if (isNew) this.dropFrame(frame);
+  }
+
+  /** Forgets all cuts, and the blocks that they made short. */
+  clearCuts(): void {
+    for (const frame of this.#cuts.keys()) this.dropFrame(frame);
+    this.#cuts.clear();
+  }
+
+  /** Frames with cuts must run block by block: a region joined of several could pass one. */
+  hasCuts(frame: number): boolean {
+    return this.#cuts.has(frame);
+  }
+
+  isCut(frame: number, offset: number): boolean {
+    const bits = this.#cuts.get(frame);
+    return bits !== undefined && (bits[offset >>> 7]! & (1 << ((offset >>> 2) & 31))) !== 0;
+  }
+
+  /** Instructions, at most `limit`, that a block at an offset may have. */
+  #room(frame: number, offset: number, limit: number): number {
+    if (!this.#cuts.has(frame)) return limit;
+    let count = 1;
+    while (count < limit && !this.isCut(frame, (offset + count * 4) & 0xffc)) count += 1;
+    return count;
+  }
+
   /** Makes a block and enters it into the code table. */
   add(frame: number, offset: number, contextId: number): number {
     const known = this.#frame(frame);
@@ -140,7 +180,7 @@ export class CodeCache {
       u32[at >>> 2] = table;
     }
     const block = this.#next;
-    const end = this.#translator.translate(frame, offset, this.#contexts[contextId]!, this.heat, this.blockLimit, block);
+    const end = this.#translator.translate(frame, offset, this.#contexts[contextId]!, this.heat, this.#room(frame, offset, this.blockLimit), block);
     this.#allocate(end - block);
     const count = u32[(block + BLOCK_COUNT) >>> 2]!;
     this.#cover(known, offset, count);
@@ -167,7 +207,7 @@ export class CodeCache {
   truncated(frame: number, offset: number, contextId: number, limit: number): number {
     const known = this.#frame(frame);
     const block = this.#next;
-    this.#translator.translate(frame, offset, this.#contexts[contextId]!, 0x7fffffff, limit, block);
+    this.#translator.translate(frame, offset, this.#contexts[contextId]!, 0x7fffffff, this.#room(frame, offset, Math.min(limit, 64)), block);
     // Its bytes stay valid while it runs: stores into them drop blocks and end the run like any other code.
     this.#allocate(MAX_BLOCK_BYTES);
     this.#next = block;

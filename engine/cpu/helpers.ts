@@ -4,20 +4,21 @@ import { HELPERS_WASM } from './helpers.wasm.ts';
 export interface HelperExports {
   tlbFlushAll(): void;
   tlbFlushCpu(index: number): void;
-  tlbFlushUser(index: number): void;
+  tlbSelect(cpu: number, index: number): number;
   tlbDropWrites(frame: number): void;
-  tlbDropFrame(frame: number): void;
+  tlbDropAllWrites(): void;
   tlbDropFetches(frame: number): void;
   radixDeclare(pa: bigint, bytes: bigint, entry: number): number;
   radixSlot(pa: bigint): number;
   radixEntry(pa: bigint): number;
-  frameAllocate(): number;
-  frameRelease(frame: number): void;
+  frameAllocate(page: number): number;
   frameForRead(pa: bigint): number;
   frame_for_host_write(pa: bigint, bytes: number): number;
   fetch_frame(cpu: number, va: bigint): number;
   translate(cpu: number, va: bigint, el: number, access: number): number;
   memory_hash(): bigint;
+  share_frames(): number;
+  frame_is_zero(frame: number): number;
   readonly [name: string]: unknown;
 }
 
@@ -27,7 +28,7 @@ export interface HelperCallbacks {
   mmioWrite(cpu: number, sizeLog2: number): void;
   codeWritten(frame: number, offset: number, bytes: number, single: number): number;
   unshare(frame: number): void;
-  watched(cpu: number, pa: number, bytes: number, isWrite: number): number;
+  watched(cpu: number, index: number, pa: number, bytes: number, isWrite: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;

@@ -22,6 +22,7 @@ export interface SysregPorts {
 }
 
 const TTBR0_EL1 = sysregKey(3, 0, 2, 0, 0);
+const TTBR1_EL1 = sysregKey(3, 0, 2, 0, 1);
 
 const PSTATE_BIT: { readonly [name in SpecialRegister]?: number } = {
   PAN: PSTATE_PAN,
@@ -30,16 +31,14 @@ const PSTATE_BIT: { readonly [name in SpecialRegister]?: number } = {
   SSBS: PSTATE_SSBS,
   TCO: PSTATE_TCO,
 };
-/** Bits of FPCR these CPUs have: AHP, DN, FZ, RMode, and FZ16 with FEAT_FP16. */
-const FPCR_MASK = 0x07c00000;
+/** Bits of FPCR these CPUs have: AHP, DN, FZ, RMode; Stride and Len and FPSR.NZCV for AArch32; FZ16 with FEAT_FP16. */
+const FPCR_MASK = 0x07f70000;
 const FPCR_FZ16 = 0x00080000;
-const FPSR_MASK = 0x0800009f;
+const FPSR_MASK = 0xf800009f;
 
 /** The system-register side of one CPU of the cluster. */
 export function makeSysregContext(ports: SysregPorts, cpu: number, slots: SysregSlots): SysregContext {
   const state = () => ports.cluster().states[cpu]!;
-  let ttbr0Lo = -1;
-  let ttbr0Hi = -1;
   return {
     cpu,
     slots,
@@ -116,13 +115,7 @@ export function makeSysregContext(ports: SysregPorts, cpu: number, slots: Sysreg
     },
     changed(effect: SysregEffect, key: number): void {
       const s = state();
-      if (effect === 'translation' && key === TTBR0_EL1) {
-        // Only user translations hang on TTBR0, and only if it really changed.
-        const lo = slots.lo(L.SYS_TTBR0_EL1);
-        const hi = slots.hi(L.SYS_TTBR0_EL1);
-        if (lo === ttbr0Lo && hi === ttbr0Hi) return;
-        ttbr0Lo = lo;
-        ttbr0Hi = hi;
+      if (effect === 'translation' && (key === TTBR0_EL1 || key === TTBR1_EL1)) {
         ports.cluster().translationChanged(s, true);
       } else if (effect === 'debug') {
         return;

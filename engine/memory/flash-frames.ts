@@ -14,6 +14,8 @@ export class FlashFrames implements FlashStorage {
   readonly #cluster: CpuCluster;
   /** Frame by page number of the bank; pages without one are zero. */
   readonly #frames = new Map<number, number>();
+  /** Frames, all zero, of pages that hold something only in another state of the machine (see loadPages). */
+  readonly #spare = new Map<number, number>();
   #readArray = true;
 
   constructor(base: number, size: number, memory: GuestMemory, cluster: CpuCluster) {
@@ -44,15 +46,39 @@ export class FlashFrames implements FlashStorage {
     this.#pieces(offset, from.length, (page, at, done, count) => {
       let frame = this.#frames.get(page);
       if (frame === undefined) {
-        frame = this.#memory.allocateFrame();
+        frame = this.#spare.get(page) ?? this.#memory.allocateFrame(this.#base + page * FRAME_SIZE);
         if (frame === 0) return;
+        this.#spare.delete(page);
         this.#frames.set(page, frame);
         if (this.#readArray) this.#memory.mapReadOnly(this.#base + page * FRAME_SIZE, frame);
       }
       this.#cluster.code.dropFrame(frame);
+      this.#memory.prepareWrite(frame);
       this.#cluster.heap.u8.set(from.subarray(done, done + count), frame + at);
-      this.#memory.markDirty(frame);
     });
+  }
+
+  /** Which pages hold something, for a snapshot of memory. Their contents are part of it like all frames. */
+  savePages(): number[] {
+    return [...this.#frames.keys()];
+  }
+
+  /** After the frames' contents were put back; TLBs have to be flushed. */
+  loadPages(pages: readonly number[]): void {
+    const wanted = new Set(pages);
+    for (const [page, frame] of [...this.#frames]) {
+      if (wanted.has(page)) continue;
+      this.#frames.delete(page);
+      this.#spare.set(page, frame);
+      this.#memory.mapReadOnly(this.#base + page * FRAME_SIZE, 0);
+    }
+    for (const page of pages) {
+      const frame = this.#spare.get(page);
+      if (frame === undefined) continue;
+      this.#spare.delete(page);
+      this.#frames.set(page, frame);
+      if (this.#readArray) this.#memory.mapReadOnly(this.#base + page * FRAME_SIZE, frame);
+    }
   }
 
   setReadArray(on: boolean): void {

@@ -1,6 +1,6 @@
 import type { DmaPort } from '../base/device.ts';
 import type { HelperExports } from '../cpu/helpers.ts';
-import { FRAME_DIRTY, FRAME_SIZE, RADIX_READ_ONLY, RADIX_UNTOUCHED } from '../cpu/helpers/heap-layout.ts';
+import { FRAME_DIRTY, FRAME_SHARED, FRAME_SIZE, RADIX_READ_ONLY, RADIX_UNTOUCHED } from '../cpu/helpers/heap-layout.ts';
 import type { Heap } from './heap.ts';
 
 /**
@@ -12,6 +12,8 @@ export class GuestMemory implements DmaPort {
   readonly #helpers: HelperExports;
   /** Called after a write that may have hit an exclusive monitor. */
   onWrite: () => void = () => {};
+  /** A frame that a snapshot shares is about to change: keep a copy, clear FRAME_SHARED. */
+  onUnshare: (frame: number) => void = () => {};
 
   constructor(heap: Heap, helpers: HelperExports) {
     this.#heap = heap;
@@ -78,13 +80,17 @@ export class GuestMemory implements DmaPort {
     this.#heap.u32[slot >>> 2] = frame === 0 ? 0 : frame | RADIX_READ_ONLY;
   }
 
-  allocateFrame(): number {
-    return this.#helpers.frameAllocate() >>> 0;
+  /** A frame of zeros for a page that is not (or not always) mapped; 0 when the pool is used up. */
+  allocateFrame(address: number): number {
+    return this.#helpers.frameAllocate(address / FRAME_SIZE) >>> 0;
   }
 
-  markDirty(frame: number): void {
+  /** To be called before the host side changes a frame without `write`. */
+  prepareWrite(frame: number): void {
     const { layout, u8 } = this.#heap;
-    u8[layout.frameFlags + (frame - layout.frames) / FRAME_SIZE]! |= FRAME_DIRTY;
+    const at = layout.frameFlags + (frame - layout.frames) / FRAME_SIZE;
+    if (u8[at]! & FRAME_SHARED) this.onUnshare(frame);
+    u8[at] = u8[at]! | FRAME_DIRTY;
   }
 
   /** Hash of all memory, 16 hexadecimal digits. */

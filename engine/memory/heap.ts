@@ -19,6 +19,9 @@ export interface HeapLayout {
   readonly frames: number;
   readonly frameCount: number;
   readonly frameFlags: number;
+  readonly frameList: number;
+  readonly breakList: number;
+  readonly watchList: number;
   readonly codeTables: number;
   readonly codeTableStride: number;
 }
@@ -45,20 +48,28 @@ export class Heap {
       at = align(at + bytes);
       return start;
     };
-    const tlbs = take(cpus * H.TLB_STRIDE);
+    // Few CPUs get many banks; with very many, host memory would be the price.
+    const banks = cpus <= 8 ? 8 : cpus <= 64 ? 4 : 2;
+    const tlbs = take(cpus * banks * H.TLB_BANK);
+    const bankInfo = take(cpus * banks * H.BANK_INFO);
     const onceTlb = take(H.TLB_BYTES);
     const onceTable = take(H.FRAME_SIZE);
     const radix = take(65536);
     const radixArena = take(RADIX_BYTES);
     const codeStart = take(CODE_BYTES);
-    // Per frame: flags 1, table information 8, hash 8, code tables 4 × contexts.
-    const perFrame = H.FRAME_SIZE + 1 + 8 + 8 + 4 * MAX_CONTEXTS;
+    // Per frame: flags 1, table information 8, hash 8, page 4, list 4, code tables 4 × contexts.
+    const perFrame = H.FRAME_SIZE + 1 + 8 + 8 + 4 + 4 + 4 * MAX_CONTEXTS;
     const ptList = take(H.PT_LIST_MAX * 4);
+    const breakList = take(H.BREAK_LIST_MAX * 16);
+    const watchList = take(H.WATCH_LIST_MAX * H.WATCH_BYTES);
     const wanted = Math.ceil(guestBytes / H.FRAME_SIZE) + 2;
-    const frameCount = Math.min(wanted, Math.floor((LIMIT - at - 8 * PAGE) / perFrame));
+    const frameCount = Math.min(wanted, Math.floor((LIMIT - at - 12 * PAGE) / perFrame));
     const frameFlags = take(frameCount);
     const tableInfo = take(frameCount * 8);
     const frameHashes = take(frameCount * 8);
+    const frameWriters = take(frameCount * 4);
+    const framePages = take(frameCount * 4);
+    const frameList = take(frameCount * 4);
     const codeTableStride = align(frameCount * 4, 8);
     const codeTables = take(codeTableStride * MAX_CONTEXTS);
     const frames = take(frameCount * H.FRAME_SIZE);
@@ -78,6 +89,9 @@ export class Heap {
       frames,
       frameCount,
       frameFlags,
+      frameList,
+      breakList,
+      watchList,
       codeTables,
       codeTableStride,
     };
@@ -97,9 +111,15 @@ export class Heap {
     set(H.G_FRAME_TABLE_INFO, tableInfo);
     set(H.G_PT_LIST, ptList);
     set(H.G_FRAME_HASHES, frameHashes);
+    set(H.G_FRAME_WRITER, frameWriters);
+    set(H.G_BANKS, banks);
+    set(H.G_BANK_INFO, bankInfo);
+    set(H.G_FRAME_PAGES, framePages);
+    set(H.G_FRAME_LIST, frameList);
+    set(H.G_BREAK_LIST, breakList);
+    set(H.G_WATCH_LIST, watchList);
     set(H.G_CODE_TABLES, codeTables);
     set(H.G_CODE_TABLE_STRIDE, codeTableStride);
-    this.u8.fill(0xff, tlbs, tlbs + cpus * H.TLB_STRIDE);
     this.u8.fill(0xff, onceTlb, onceTlb + H.TLB_BYTES);
   }
 }

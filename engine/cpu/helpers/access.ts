@@ -5,16 +5,17 @@
  */
 import {
   CPU_ADDR, CPU_CONTEXT, CPU_DATA, CPU_EL, CPU_EXIT, CPU_EXCLUSIVE, CPU_EXCLUSIVE_ADDR, CPU_EXCLUSIVE_SIZE,
-  CPU_FAULT, CPU_FAULT_ISS, CPU_INDEX, CPU_SYSREGS, CPU_TLB, SYS_SCTLR_EL1, SYS_SCTLR_EL2, SYS_SCTLR_EL3, SYS_TCR_EL1,
+  CPU_FAULT, CPU_FAULT_ISS, CPU_SYSREGS, CPU_TLB, SYS_SCTLR_EL1, SYS_SCTLR_EL2, SYS_SCTLR_EL3, SYS_TCR_EL1,
 } from "./layout";
 import {
   ACC_ALIGNED, ACC_SINGLE, ACC_UNPRIVILEGED, EXIT_FAULT, EXIT_NO_MEMORY, EXIT_SINGLE, EXIT_WATCH,
-  FRAME_CODE, FRAME_DIRTY, FRAME_READ_WATCHED, FRAME_SHARED, FRAME_SLOW_STORES, FRAME_TABLE, FRAME_WATCHED,
-  FRAME_WRITABLE_CACHED, G_CODE_TABLES, G_FRAMES, G_STAT_SLOW, G_TLBS, G_WALK_ATTRS, G_WALK_PA, G_ZERO_FRAME,
-  RADIX_READ_ONLY, RADIX_UNTOUCHED, TLB_FETCH, TLB_SET, TLB_STRIDE, TLB_WRITE, G_CODE_TABLE_STRIDE,
+  FRAME_CODE, FRAME_DIRTY, FRAME_SHARED, FRAME_SLOW_STORES, FRAME_TABLE,
+  FRAME_WRITABLE_CACHED, G_BREAK_COUNT, G_BREAK_LIST, G_CODE_TABLES, G_FRAMES, G_STAT_SLOW, G_WALK_ATTRS, G_WALK_PA, G_ZERO_FRAME,
+  RADIX_READ_ONLY, RADIX_UNTOUCHED, TLB_ENTRIES, TLB_FETCH, TLB_SET, TLB_WRITE, G_CODE_TABLE_STRIDE,
+  G_WATCH_COUNT, G_WATCH_LIST, WATCH_BYTES, WATCH_READ, WATCH_VIRTUAL, WATCH_WRITE,
 } from "./heap-layout";
 import { flagsAddress, frameForWrite, radixEntry } from "./memory";
-import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, ATTR_DEVICE, tableWritten, tlbFill, walk } from "./mmu";
+import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, ATTR_DEVICE, noteWriter, tableWritten, tlbFill, walk } from "./mmu";
 
 /** Device read of 1 << sizeLog2 bytes at the physical address in CPU_ADDR; the value comes back in CPU_DATA. */
 @external("env", "mmioRead")
@@ -31,9 +32,12 @@ declare function codeWritten(frame: u32, offset: u32, bytes: u32, single: u32): 
 /** A store into a frame that a checkpoint shares: keep a copy, clear the flag. */
 @external("env", "unshare")
 declare function unshare(frame: u32): void;
-/** A watched location is about to be touched: 1 = stop before the access. */
+/**
+ * A byte of watched range `index` is about to be touched, virtual address in CPU_ADDR: 1 = stop before the
+ * access. Must not translate addresses.
+ */
 @external("env", "watched")
-declare function watched(cpu: usize, pa: f64, bytes: u32, isWrite: u32): u32;
+declare function watched(cpu: usize, index: u32, pa: f64, bytes: u32, isWrite: u32): u32;
 
 function fault(cpu: usize, va: u64, dfsc: u32, isWrite: u32): void {
   store<u64>(cpu, va, CPU_ADDR);
@@ -52,7 +56,8 @@ function accessEl(cpu: usize, desc: u32): u32 {
 // @ts-ignore: decorator
 @inline
 function tlbSet(cpu: usize, el: u32): u32 {
-  return load<u32>(G_TLBS) + load<u32>(cpu, CPU_INDEX) * TLB_STRIDE + (el == 0 ? TLB_SET : 0);
+  // CPU_TLB is the set of the present EL; the other one (unprivileged accesses from EL1) is next to it.
+  return load<u32>(cpu, CPU_TLB) + (el == 0 && load<u32>(cpu, CPU_EL) != 0 ? TLB_SET : 0);
 }
 
 function mustAlign(cpu: usize, desc: u32): bool {
@@ -65,8 +70,42 @@ function mustAlign(cpu: usize, desc: u32): bool {
   return (load<u32>(G_WALK_ATTRS) & ATTR_DEVICE) != 0;
 }
 
+const NOT_WATCHED: u32 = 0;
+/** A byte of the page is watched, so the TLB must not know the page. */
+const PAGE_WATCHED: u32 = 1;
+/** Stop before the access; CPU_EXIT is set. */
+const STOP: u32 = 2;
+
+function checkWatches(cpu: usize, va: u64, pa: u64, bytes: u32, kind: u32): u32 {
+  const list = load<u32>(G_WATCH_LIST);
+  const count = load<u32>(G_WATCH_COUNT);
+  let result = NOT_WATCHED;
+  for (let i: u32 = 0; i < count; i++) {
+    const at = list + i * WATCH_BYTES;
+    const flags = load<u32>(at, 16);
+    if (!(flags & kind)) continue;
+    const first = load<u64>(at), last = load<u64>(at, 8);
+    const address = flags & WATCH_VIRTUAL ? va : pa;
+    const page = address & ~(<u64>4095);
+    if (page > last || page + 4095 < first) continue;
+    result = PAGE_WATCHED;
+    if (address > last || address + bytes - 1 < first) continue;
+    store<u64>(cpu, va, CPU_ADDR);
+    if (watched(cpu, i, <f64>pa, bytes, kind == WATCH_WRITE ? 1 : 0)) {
+      store<u32>(cpu, EXIT_WATCH, CPU_EXIT);
+      return STOP;
+    }
+  }
+  return result;
+}
+
 /** Reads one access that does not cross a page; pa and va known. Fills the TLB where that is allowed. */
 function loadInPage(cpu: usize, va: u64, pa: u64, sizeLog2: u32, desc: u32, el: u32): u64 {
+  let watch = NOT_WATCHED;
+  if (load<u32>(G_WATCH_COUNT)) {
+    watch = checkWatches(cpu, va, pa, 1 << sizeLog2, WATCH_READ);
+    if (watch == STOP) return 0;
+  }
   const entry = radixEntry(pa);
   if (entry == 0) {
     if (!(desc & ACC_SINGLE)) {
@@ -79,13 +118,7 @@ function loadInPage(cpu: usize, va: u64, pa: u64, sizeLog2: u32, desc: u32, el: 
     return load<u64>(cpu, CPU_DATA);
   }
   const frame = entry == RADIX_UNTOUCHED ? load<u32>(G_ZERO_FRAME) : entry & ~RADIX_READ_ONLY;
-  if (load<u8>(flagsAddress(frame)) & FRAME_READ_WATCHED) {
-    if (watched(cpu, <f64>pa, 1 << sizeLog2, 0)) {
-      store<u64>(cpu, va, CPU_ADDR);
-      store<u32>(cpu, EXIT_WATCH, CPU_EXIT);
-      return 0;
-    }
-  } else if (entry != RADIX_UNTOUCHED && !(load<u32>(G_WALK_ATTRS) & ATTR_DEVICE)) {
+  if (entry != RADIX_UNTOUCHED && watch == NOT_WATCHED && !(load<u32>(G_WALK_ATTRS) & ATTR_DEVICE)) {
     // Untouched pages are not cached: the first store gives them a frame, and nothing may remember the zeros.
     tlbFill(tlbSet(cpu, el), 0, va, frame - (<u32>va & ~4095), frame);
   }
@@ -94,10 +127,16 @@ function loadInPage(cpu: usize, va: u64, pa: u64, sizeLog2: u32, desc: u32, el: 
 }
 
 export function slow_load(cpu: usize, va: u64, desc: u32): u64 {
-  store<u64>(G_STAT_SLOW, load<u64>(G_STAT_SLOW) + 1);
   const el = accessEl(cpu, desc);
   const sizeLog2 = desc & 3;
   const bytes: u32 = 1 << sizeLog2;
+  // Halves of a pair that crosses a page come here though each is in the TLB.
+  const entry = tlbSet(cpu, el) + (((<u32>(va >> 12)) & (TLB_ENTRIES - 1)) << 4);
+  if (load<u64>(entry) == ((va + (bytes - 1)) & ~(<u64>4095)) && !(desc & ACC_ALIGNED)) {
+    const at = <u32>va + load<u32>(entry, 8);
+    return sizeLog2 == 3 ? load<u64>(at) : sizeLog2 == 2 ? load<u32>(at) : sizeLog2 == 1 ? load<u16>(at) : load<u8>(at);
+  }
+  store<u64>(G_STAT_SLOW, load<u64>(G_STAT_SLOW) + 1);
   const code = walk(cpu, va, el, ACCESS_READ, true);
   if (va & (bytes - 1)) {
     if (mustAlign(cpu, desc)) {
@@ -137,6 +176,11 @@ export function slow_load(cpu: usize, va: u64, desc: u32): u64 {
 function storeInPage(cpu: usize, va: u64, pa: u64, value: u64, sizeLog2: u32, desc: u32, el: u32): void {
   const bytes: u32 = 1 << sizeLog2;
   const single = desc & ACC_SINGLE;
+  let watch = NOT_WATCHED;
+  if (load<u32>(G_WATCH_COUNT)) {
+    watch = checkWatches(cpu, va, pa, bytes, WATCH_WRITE);
+    if (watch == STOP) return;
+  }
   const entry = radixEntry(pa);
   if (entry == 0 || entry & RADIX_READ_ONLY) {
     if (!single) {
@@ -161,11 +205,6 @@ function storeInPage(cpu: usize, va: u64, pa: u64, value: u64, sizeLog2: u32, de
   const offset = <u32>pa & 4095;
   let flags: u32 = load<u8>(flagsAt);
   if (flags & FRAME_SLOW_STORES) {
-    if (flags & FRAME_WATCHED && watched(cpu, <f64>pa, bytes, 1)) {
-      store<u64>(cpu, va, CPU_ADDR);
-      store<u32>(cpu, EXIT_WATCH, CPU_EXIT);
-      return;
-    }
     if (flags & FRAME_CODE && codeWritten(frame, offset, bytes, single)) {
       store<u32>(cpu, EXIT_SINGLE, CPU_EXIT);
       return;
@@ -185,7 +224,8 @@ function storeInPage(cpu: usize, va: u64, pa: u64, value: u64, sizeLog2: u32, de
     if (flags & FRAME_SHARED) unshare(frame);
   }
   flags = load<u8>(flagsAt) | FRAME_DIRTY;
-  if (!(flags & FRAME_SLOW_STORES) && !(load<u32>(G_WALK_ATTRS) & ATTR_DEVICE)) {
+  if (!(flags & FRAME_SLOW_STORES) && watch == NOT_WATCHED && !(load<u32>(G_WALK_ATTRS) & ATTR_DEVICE)) {
+    noteWriter(frame, flags, va);
     flags |= FRAME_WRITABLE_CACHED;
     tlbFill(tlbSet(cpu, el), TLB_WRITE, va, frame - (<u32>va & ~4095), frame);
   }
@@ -198,10 +238,19 @@ function storeInPage(cpu: usize, va: u64, pa: u64, value: u64, sizeLog2: u32, de
 }
 
 export function slow_store(cpu: usize, va: u64, value: u64, desc: u32): void {
-  store<u64>(G_STAT_SLOW, load<u64>(G_STAT_SLOW) + 1);
   const el = accessEl(cpu, desc);
   const sizeLog2 = desc & 3;
   const bytes: u32 = 1 << sizeLog2;
+  const entry = tlbSet(cpu, el) + TLB_WRITE + (((<u32>(va >> 12)) & (TLB_ENTRIES - 1)) << 4);
+  if (load<u64>(entry) == ((va + (bytes - 1)) & ~(<u64>4095)) && !(desc & ACC_ALIGNED)) {
+    const at = <u32>va + load<u32>(entry, 8);
+    if (sizeLog2 == 3) store<u64>(at, value);
+    else if (sizeLog2 == 2) store<u32>(at, <u32>value);
+    else if (sizeLog2 == 1) store<u16>(at, <u16>value);
+    else store<u8>(at, <u8>value);
+    return;
+  }
+  store<u64>(G_STAT_SLOW, load<u64>(G_STAT_SLOW) + 1);
   const code = walk(cpu, va, el, ACCESS_WRITE, true);
   if (va & (bytes - 1)) {
     if (mustAlign(cpu, desc)) {
@@ -241,7 +290,7 @@ export function slow_store(cpu: usize, va: u64, value: u64, desc: u32): void {
  * exclusive store to fail at any time), so no other observer can have stored between LDXR and STXR.
  */
 
-/** Load of the (first) element of an exclusive pair or single; arms the monitor. */
+/** Load of the (first) element of an exclusive pair or single; arms the monitor for the virtual address. */
 export function load_exclusive(cpu: usize, va: u64, desc: u32, totalLog2: u32): u64 {
   const total: u32 = 1 << totalLog2;
   if (va & (total - 1)) {
@@ -250,34 +299,31 @@ export function load_exclusive(cpu: usize, va: u64, desc: u32, totalLog2: u32): 
   }
   const value = slow_load(cpu, va, desc);
   if (load<u32>(cpu, CPU_EXIT)) return 0;
-  walk(cpu, va, accessEl(cpu, desc), ACCESS_READ, true);
   store<u32>(cpu, 1, CPU_EXCLUSIVE);
   store<u32>(cpu, total, CPU_EXCLUSIVE_SIZE);
-  store<u64>(cpu, load<u64>(G_WALK_PA), CPU_EXCLUSIVE_ADDR);
+  store<u64>(cpu, va, CPU_EXCLUSIVE_ADDR);
   return value;
 }
 
-/** 0 if the exclusive store to `va` may go ahead (checks permission and monitor), 1 if it must fail. */
-export function exclusive_check(cpu: usize, va: u64, desc: u32, totalLog2: u32): u32 {
+/**
+ * 0 if the exclusive store to `va` may go ahead, 1 if it must fail. The same address must be named as in the load;
+ * a pair that uses two names of one location may fail (Arm ARM B2.9.5), and here does.
+ */
+export function exclusive_check(cpu: usize, va: u64, totalLog2: u32): u32 {
   const total: u32 = 1 << totalLog2;
   if (va & (total - 1)) {
     fault(cpu, va, 0x21, 1);
     return 1;
   }
-  const code = walk(cpu, va, accessEl(cpu, desc), ACCESS_WRITE, true);
-  if (code) {
-    fault(cpu, va, code, 1);
-    return 1;
-  }
   const armed = load<u32>(cpu, CPU_EXCLUSIVE);
-  const ok = armed && load<u32>(cpu, CPU_EXCLUSIVE_SIZE) == total && load<u64>(cpu, CPU_EXCLUSIVE_ADDR) == load<u64>(G_WALK_PA);
+  const ok = armed && load<u32>(cpu, CPU_EXCLUSIVE_SIZE) == total && load<u64>(cpu, CPU_EXCLUSIVE_ADDR) == va;
   if (!ok) store<u32>(cpu, 0, CPU_EXCLUSIVE);
   return ok ? 0 : 1;
 }
 
 /** STXR and kin: 0 stored, 1 failed; CPU_EXIT set on a fault or when it must run alone. */
 export function store_exclusive(cpu: usize, va: u64, value: u64, desc: u32): u32 {
-  if (exclusive_check(cpu, va, desc, desc & 3)) return 1;
+  if (exclusive_check(cpu, va, desc & 3)) return 1;
   slow_store(cpu, va, value, desc);
   if (!load<u32>(cpu, CPU_EXIT)) store<u32>(cpu, 0, CPU_EXCLUSIVE);
   return 0;
@@ -285,7 +331,7 @@ export function store_exclusive(cpu: usize, va: u64, value: u64, desc: u32): u32
 
 /** STXP: two elements. */
 export function store_exclusive_pair(cpu: usize, va: u64, first: u64, second: u64, desc: u32): u32 {
-  if (exclusive_check(cpu, va, desc, (desc & 3) + 1)) return 1;
+  if (exclusive_check(cpu, va, (desc & 3) + 1)) return 1;
   slow_store(cpu, va, first, desc);
   if (load<u32>(cpu, CPU_EXIT)) return 0;
   slow_store(cpu, va + (1 << (desc & 3)), second, desc);
@@ -299,6 +345,16 @@ export function alignment_fault(cpu: usize, va: u64, isWrite: u32): void {
 }
 
 /* ------------------------------------------------------------------ instruction fetch */
+
+/** False: the page has breakpoints, and this frame's blocks may run past them; the host side has to look. */
+function isCut(va: u64, frame: u32): bool {
+  const page = va & ~(<u64>4095);
+  const list = load<u32>(G_BREAK_LIST);
+  for (let at: u32 = list, end = list + (load<u32>(G_BREAK_COUNT) << 4); at < end; at += 16) {
+    if (load<u64>(at) == page) return load<u32>(at, 8) == frame;
+  }
+  return true;
+}
 
 /**
  * The block for an instruction address, or 0 with CPU_EXIT left alone when the host side must translate it
@@ -315,6 +371,7 @@ export function fetch_block(cpu: usize, va: u64): u32 {
     load<u32>(G_CODE_TABLES) + load<u32>(cpu, CPU_CONTEXT) * load<u32>(G_CODE_TABLE_STRIDE) + ((frame - load<u32>(G_FRAMES)) >> 12 << 2),
   );
   if (table == 0) return 0;
+  if (load<u32>(G_BREAK_COUNT) && !isCut(va, frame)) return 0;
   tlbFill(tlbSet(cpu, el), TLB_FETCH, va, table, frame);
   return load<u32>(table + (<u32>va & 0xffc));
 }

@@ -1,11 +1,12 @@
 /*
- * Hash of guest memory, kept page by page: only pages written since the last time are hashed again.
+ * What looks at all frames at once: the hash of guest memory, kept page by page so that only pages written since
+ * the last time are hashed again, and the marking of frames for a snapshot.
  */
 import {
-  FRAME_DIRTY, FRAME_WRITABLE_CACHED, G_CPUS, G_FRAMES, G_FRAME_HASHES, G_RADIX, G_TLBS, G_MEMORY_HASH, TLB_BYTES, TLB_SET,
-  TLB_STRIDE, TLB_WRITE,
+  FRAME_DIRTY, FRAME_SHARED, FRAME_WRITABLE_CACHED, G_FRAMES, G_FRAME_FLAGS, G_FRAME_HASHES, G_FRAME_LIST, G_FRAME_NEXT,
+  G_FRAME_PAGES, G_MEMORY_HASH,
 } from "./heap-layout";
-import { flagsAddress } from "./memory";
+import { tlbDropAllWrites } from "./mmu";
 
 const P1: u64 = 0x9e3779b185ebca87;
 const P2: u64 = 0xc2b2ae3d27d4eb4f;
@@ -51,37 +52,54 @@ export function hash_frame(frame: u32, seed: u64): u64 {
 /** Hash of all memory: the sum over all pages of the hash of their contents, seeded with the page number. */
 export function memory_hash(): u64 {
   let sum = load<u64>(G_MEMORY_HASH);
-  const first = load<u32>(G_RADIX);
-  const hashes = load<u32>(G_FRAME_HASHES);
   const frames = load<u32>(G_FRAMES);
-  for (let i: u32 = 0; i < 16384; i++) {
-    const second = load<u32>(first + (i << 2));
-    if (second <= 1) continue;
-    for (let j: u32 = 0; j < 512; j++) {
-      const third = load<u32>(second + (j << 2));
-      if (third <= 1) continue;
-      for (let k: u32 = 0; k < 512; k++) {
-        const entry = load<u32>(third + (k << 2));
-        if (entry < 4096) continue;
-        const frame = entry & ~4095;
-        const flags = flagsAddress(frame);
-        if (!(load<u8>(flags) & FRAME_DIRTY)) continue;
-        store<u8>(flags, load<u8>(flags) & ~(FRAME_DIRTY | FRAME_WRITABLE_CACHED));
-        const slot = hashes + ((frame - frames) >> 12 << 3);
-        const page: u64 = (<u64>i << 18) | (<u64>j << 9) | k;
-        const hash = hash_frame(frame, page);
-        sum += hash - load<u64>(slot);
-        store<u64>(slot, hash);
-      }
-    }
+  const flags = load<u32>(G_FRAME_FLAGS);
+  const count = (load<u32>(G_FRAME_NEXT) - frames) >> 12;
+  for (let i: u32 = 1; i < count; i++) {
+    const value = load<u8>(flags + i);
+    if (!(value & FRAME_DIRTY)) continue;
+    store<u8>(flags + i, value & ~(FRAME_DIRTY | FRAME_WRITABLE_CACHED));
+    const slot = load<u32>(G_FRAME_HASHES) + (i << 3);
+    const hash = hash_frame(frames + (i << 12), load<u32>(load<u32>(G_FRAME_PAGES) + (i << 2)));
+    sum += hash - load<u64>(slot);
+    store<u64>(slot, hash);
   }
   store<u64>(G_MEMORY_HASH, sum);
   // Later stores must mark their pages again.
-  const cpus = load<u32>(G_CPUS);
-  for (let i: u32 = 0; i < cpus; i++) {
-    for (let set: u32 = 0; set < 2; set++) {
-      memory.fill(load<u32>(G_TLBS) + i * TLB_STRIDE + set * TLB_SET + TLB_WRITE, 0xff, TLB_BYTES);
-    }
-  }
+  tlbDropAllWrites();
   return sum;
+}
+
+/**
+ * Marks all frames as shared with a snapshot. Those that were not yet (written since the last time, or new) are
+ * listed by number at G_FRAME_LIST; returns how many.
+ */
+export function share_frames(): u32 {
+  const flags = load<u32>(G_FRAME_FLAGS);
+  const list = load<u32>(G_FRAME_LIST);
+  const count = (load<u32>(G_FRAME_NEXT) - load<u32>(G_FRAMES)) >> 12;
+  let found: u32 = 0;
+  for (let i: u32 = 1; i < count; ) {
+    // Eight frames at a time: most are shared already.
+    if (!(i & 7) && i + 8 <= count && (load<u64>(flags + i) & 0x0808080808080808) == 0x0808080808080808) {
+      i += 8;
+      continue;
+    }
+    const value = load<u8>(flags + i);
+    if (!(value & FRAME_SHARED)) {
+      store<u8>(flags + i, (value | FRAME_SHARED) & ~FRAME_WRITABLE_CACHED);
+      store<u32>(list + (found << 2), i);
+      found++;
+    }
+    i++;
+  }
+  tlbDropAllWrites();
+  return found;
+}
+
+export function frame_is_zero(frame: u32): u32 {
+  for (let at = frame, end = frame + 4096; at < end; at += 32) {
+    if (load<u64>(at) | load<u64>(at, 8) | load<u64>(at, 16) | load<u64>(at, 24)) return 0;
+  }
+  return 1;
 }

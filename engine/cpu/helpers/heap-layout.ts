@@ -13,11 +13,10 @@ export const G_RADIX = 0x000f0008;
 /** u32: start, end, and bump pointer of the arena for radix tables. */
 export const G_RADIX_NEXT = 0x000f000c;
 export const G_RADIX_END = 0x000f0010;
-/** u32: start and end of the frame pool, next never-used frame, head of the free list. */
+/** u32: start and end of the frame pool, next never-used frame. */
 export const G_FRAMES = 0x000f0014;
 export const G_FRAMES_END = 0x000f0018;
 export const G_FRAME_NEXT = 0x000f001c;
-export const G_FRAME_FREE = 0x000f0020;
 /** u32: the shared frame of zeros (never written). */
 export const G_ZERO_FRAME = 0x000f0024;
 /** u32: one flag byte per frame (FRAME_*). */
@@ -47,15 +46,13 @@ export const FRAME_SIZE = 4096;
 /** Frame flags: any of the first group sends stores to the slow path. */
 export const FRAME_CODE = 1;
 export const FRAME_TABLE = 2;
-export const FRAME_WATCHED = 4;
+/** Holds what a snapshot holds: the first store has the old contents kept (`unshare`). */
 export const FRAME_SHARED = 8;
-export const FRAME_SLOW_STORES = 0x0f;
+export const FRAME_SLOW_STORES = 0x0b;
 /** A write TLB entry for this frame may exist. */
 export const FRAME_WRITABLE_CACHED = 0x10;
-/** Written since the flag was last cleared (state hashes, checkpoints). */
+/** Written since its hash was last taken. */
 export const FRAME_DIRTY = 0x20;
-/** Reads of this frame are watched: no read TLB entry may exist. */
-export const FRAME_READ_WATCHED = 0x40;
 
 /** Radix entries: 0 no memory; 1 memory never written (reads as zero); else a table or frame address. */
 export const RADIX_NONE = 0;
@@ -71,7 +68,19 @@ export const TLB_BYTES = 16384;
 export const TLB_WRITE = 16384;
 export const TLB_FETCH = 32768;
 export const TLB_SET = 49152;
-export const TLB_STRIDE = 98304;
+export const TLB_BANK = 98304;
+/**
+ * Each CPU has several banks, one for each of the last address spaces it used, so that changing TTBRs and back
+ * (system calls with page-table isolation, processes) costs nothing. Per bank: {TTBR0 u64, TTBR1 u64, age u32,
+ * valid u32} in a table of BANK_INFO bytes each.
+ */
+export const BANK_INFO = 32;
+/** u32: banks per CPU; base of the table of bank information; clock for their age. */
+export const G_BANKS = 0x000f0088;
+export const G_BANK_INFO = 0x000f008c;
+export const G_BANK_CLOCK = 0x000f0090;
+/** u32: 4 bytes per frame: low half of the virtual page of the one write TLB entry it has, or 1 for several. */
+export const G_FRAME_WRITER = 0x000f0094;
 
 /** Exit reasons in CPU_EXIT. */
 export const EXIT_NONE = 0;
@@ -114,3 +123,29 @@ export const G_MEMORY_HASH = 0x000f0080;
 export const ACC_UNPRIVILEGED = 4;
 export const ACC_SINGLE = 8;
 export const ACC_ALIGNED = 16;
+
+/** u32: 4 bytes per frame: the physical page it is for, for ever. A frame is never given to another page. */
+export const G_FRAME_PAGES = 0x000f00a0;
+/** u32: room for one word per frame, for lists of frames. */
+export const G_FRAME_LIST = 0x000f00a4;
+
+/**
+ * u32: number of virtual pages with breakpoints, and their list: 16 bytes each, the virtual page address (u64)
+ * and the frame whose blocks are cut for it (u32; 0 none yet). See cpu/breakpoints.ts.
+ */
+export const G_BREAK_COUNT = 0x000f00a8;
+export const G_BREAK_LIST = 0x000f00ac;
+export const BREAK_LIST_MAX = 4096;
+
+/**
+ * u32: number of watched ranges, and their list: 24 bytes each, first and last address (u64), WATCH_* (u32). An
+ * access to a page with a watched byte never gets a TLB entry; one to a watched byte is asked for first.
+ */
+export const G_WATCH_COUNT = 0x000f00b0;
+export const G_WATCH_LIST = 0x000f00b4;
+export const WATCH_LIST_MAX = 64;
+export const WATCH_BYTES = 24;
+export const WATCH_READ = 1;
+export const WATCH_WRITE = 2;
+/** The range is of virtual addresses, otherwise of physical ones. */
+export const WATCH_VIRTUAL = 4;

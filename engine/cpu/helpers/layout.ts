@@ -51,7 +51,7 @@ export const CPU_PENDING_INSNS = 0x19c;
 /** Fault left by a helper: kind (u32), then ISS (u32). Address in CPU_ADDR. */
 export const CPU_FAULT = 0x1a0;
 export const CPU_FAULT_ISS = 0x1a4;
-/** Exclusive monitor: 1 if armed (u32), size (u32), physical address (u64). */
+/** Exclusive monitor: 1 if armed (u32), size (u32), virtual address (u64). */
 export const CPU_EXCLUSIVE = 0x1a8;
 export const CPU_EXCLUSIVE_SIZE = 0x1ac;
 export const CPU_EXCLUSIVE_ADDR = 0x1b0;

@@ -2,8 +2,8 @@
  * Guest-physical memory: the radix tree from physical page to frame, frame allocation and flags.
  */
 import {
-  G_RADIX, G_RADIX_NEXT, G_RADIX_END, G_FRAMES, G_FRAMES_END, G_FRAME_NEXT, G_FRAME_FREE, G_FRAME_FLAGS,
-  G_ZERO_FRAME, RADIX_UNTOUCHED, RADIX_READ_ONLY,
+  G_RADIX, G_RADIX_NEXT, G_RADIX_END, G_FRAMES, G_FRAMES_END, G_FRAME_NEXT, G_FRAME_FLAGS,
+  G_ZERO_FRAME, G_FRAME_PAGES, RADIX_UNTOUCHED, RADIX_READ_ONLY,
 } from "./heap-layout";
 
 const LEVEL_TABLE_BYTES: u32 = 2048;
@@ -84,25 +84,14 @@ export function flagsAddress(frame: u32): u32 {
   return load<u32>(G_FRAME_FLAGS) + ((frame - load<u32>(G_FRAMES)) >> 12);
 }
 
-/** A frame of zeros, or 0 when the pool is used up. */
-export function frameAllocate(): u32 {
-  let frame = load<u32>(G_FRAME_FREE);
-  if (frame != 0) {
-    store<u32>(G_FRAME_FREE, load<u32>(frame));
-    memory.fill(frame, 0, 4096);
-  } else {
-    frame = load<u32>(G_FRAME_NEXT);
-    if (frame >= load<u32>(G_FRAMES_END)) return 0;
-    store<u32>(G_FRAME_NEXT, frame + 4096);
-  }
+/** A frame of zeros for a physical page, or 0 when the pool is used up. */
+export function frameAllocate(page: u32): u32 {
+  const frame = load<u32>(G_FRAME_NEXT);
+  if (frame >= load<u32>(G_FRAMES_END)) return 0;
+  store<u32>(G_FRAME_NEXT, frame + 4096);
   store<u8>(flagsAddress(frame), 0);
+  store<u32>(load<u32>(G_FRAME_PAGES) + ((frame - load<u32>(G_FRAMES)) >> 12 << 2), page);
   return frame;
-}
-
-export function frameRelease(frame: u32): void {
-  store<u8>(flagsAddress(frame), 0);
-  store<u32>(frame, load<u32>(G_FRAME_FREE));
-  store<u32>(G_FRAME_FREE, frame);
 }
 
 /** The frame behind a page of memory, made now if it was untouched. 0: no memory, read-only, or pool empty. */
@@ -112,7 +101,7 @@ export function frameForWrite(pa: u64): u32 {
   if (entry != RADIX_UNTOUCHED) return 0;
   const slot = radixSlot(pa);
   if (slot == 0) return 0;
-  const frame = frameAllocate();
+  const frame = frameAllocate(<u32>(pa >> 12));
   if (frame == 0) return 0;
   store<u32>(slot, frame);
   return frame;

@@ -6,15 +6,15 @@
  * holds, when it is flushed and how it is indexed can never be seen by the guest, and it is not machine state.
  */
 import {
-  CPU_SYSREGS, CPU_EL, CPU_TLB, CPU_XTLB, CPU_CONTEXT, CPU_PSTATE,
+  CPU_BASE, CPU_STRIDE, CPU_SYSREGS, CPU_EL, CPU_TLB, CPU_XTLB, CPU_PSTATE,
   SYS_SCTLR_EL1, SYS_TTBR0_EL1, SYS_TTBR1_EL1, SYS_TCR_EL1, SYS_MAIR_EL1,
   SYS_SCTLR_EL2, SYS_TTBR0_EL2, SYS_TCR_EL2, SYS_MAIR_EL2, SYS_SCTLR_EL3, SYS_TTBR0_EL3, SYS_TCR_EL3, SYS_MAIR_EL3,
 } from "./layout";
 import {
   G_CPUS, G_TLBS, G_WALK_PA, G_WALK_ATTRS, G_PA_BITS, G_FRAMES, G_FRAME_TABLE_INFO, G_PT_COUNT, G_PT_LIST,
   PT_LIST_MAX, G_PT_IDLE_WRITES, G_STAT_FLUSHES, G_STAT_PAGE_FLUSHES, G_STAT_REFILLS,
-  FRAME_TABLE, FRAME_WRITABLE_CACHED, FRAME_READ_WATCHED, FRAME_SLOW_STORES, FRAME_DIRTY,
-  TLB_ENTRIES, TLB_BYTES, TLB_WRITE, TLB_FETCH, TLB_SET, TLB_STRIDE,
+  FRAME_TABLE, FRAME_WRITABLE_CACHED,
+  TLB_ENTRIES, TLB_BYTES, TLB_WRITE, TLB_FETCH, TLB_SET, TLB_BANK, BANK_INFO, G_BANKS, G_BANK_INFO, G_BANK_CLOCK, G_FRAME_WRITER,
 } from "./heap-layout";
 import { frameForRead, flagsAddress } from "./memory";
 
@@ -27,26 +27,82 @@ export const ATTR_DEVICE: u32 = 1;
 
 const TLB_INVALID: u64 = 0xffffffffffffffff;
 
-/** User-half fills since the last flush, per CPU: offsets into its TLBs. Overflow = scan all. */
-const USER_LOG_MAX: u32 = 512;
-
 // @ts-ignore: decorator
 @inline
 function sysreg(cpu: usize, index: u32): u64 {
   return load<u64>(cpu + (index << 3), CPU_SYSREGS);
 }
 
+/* ------------------------------------------------------------------ banks */
+
 // @ts-ignore: decorator
 @inline
-function cpuTlbs(index: u32): u32 {
-  return load<u32>(G_TLBS) + index * TLB_STRIDE;
+function bankAddress(index: u32, bank: u32): u32 {
+  return load<u32>(G_TLBS) + (index * load<u32>(G_BANKS) + bank) * TLB_BANK;
+}
+
+// @ts-ignore: decorator
+@inline
+function bankInfo(index: u32, bank: u32): u32 {
+  return load<u32>(G_BANK_INFO) + (index * load<u32>(G_BANKS) + bank) * BANK_INFO;
+}
+
+// @ts-ignore: decorator
+@inline
+function isValid(info: u32): bool {
+  return load<u32>(info, 20) != 0;
+}
+
+/**
+ * The TLB bank for the address space that the CPU's TTBRs name, emptied if it held another one. Returns its
+ * address; the caller puts it into CPU_TLB. ASIDs do not matter: entries are never stale, and every address space
+ * has tables of its own.
+ */
+export function tlbSelect(cpu: usize, index: u32): u32 {
+  const ttbr0 = sysreg(cpu, SYS_TTBR0_EL1) & 0x0000ffffffffffff;
+  const ttbr1 = sysreg(cpu, SYS_TTBR1_EL1) & 0x0000ffffffffffff;
+  const clock = load<u32>(G_BANK_CLOCK) + 1;
+  store<u32>(G_BANK_CLOCK, clock);
+  const banks = load<u32>(G_BANKS);
+  let oldest: u32 = 0;
+  let age: u32 = 0;
+  for (let bank: u32 = 0; bank < banks; bank++) {
+    const info = bankInfo(index, bank);
+    if (isValid(info)) {
+      if (load<u64>(info) == ttbr0 && load<u64>(info, 8) == ttbr1) {
+        store<u32>(info, clock, 16);
+        return bankAddress(index, bank);
+      }
+      if (clock - load<u32>(info, 16) > age) {
+        age = clock - load<u32>(info, 16);
+        oldest = bank;
+      }
+    } else {
+      age = 0xffffffff;
+      oldest = bank;
+    }
+  }
+  const info = bankInfo(index, oldest);
+  store<u64>(info, ttbr0);
+  store<u64>(info, ttbr1, 8);
+  store<u32>(info, clock, 16);
+  store<u32>(info, 1, 20);
+  const at = bankAddress(index, oldest);
+  memory.fill(at, 0xff, TLB_BANK);
+  return at;
 }
 
 /* ------------------------------------------------------------------ flushing */
 
+/** Drops every translation of a CPU; the bank in use is emptied, the others when they are next used. */
 export function tlbFlushCpu(index: u32): void {
-  const base = cpuTlbs(index);
-  memory.fill(base, 0xff, TLB_STRIDE);
+  const banks = load<u32>(G_BANKS);
+  for (let bank: u32 = 0; bank < banks; bank++) store<u32>(bankInfo(index, bank), 0, 20);
+  const cpu = CPU_BASE + index * CPU_STRIDE;
+  const el = load<u32>(cpu, CPU_EL);
+  const set = tlbSelect(cpu, index) + (el == 0 ? TLB_SET : 0);
+  store<u32>(cpu, set, CPU_TLB);
+  store<u32>(cpu, set + TLB_FETCH, CPU_XTLB);
 }
 
 /** Drops every translation of every CPU, and with them the marks on page-table frames. */
@@ -64,25 +120,38 @@ export function tlbFlushAll(): void {
   store<u32>(G_PT_IDLE_WRITES, 0);
 }
 
-/** Drops the translations of the lower half (user) of one CPU: a change of TTBR0 or its ASID. */
-export function tlbFlushUser(index: u32): void {
-  const base = cpuTlbs(index);
-  for (let at: u32 = base, end = base + TLB_STRIDE; at < end; at += 16) {
-    if (<i64>load<u64>(at) >= 0) store<u64>(at, TLB_INVALID);
-  }
-}
-
 /** Drops the translations of one 4 KiB virtual page, whatever its top byte (TBI), on every CPU. */
 function flushPage(va: u64): void {
   store<u64>(G_STAT_PAGE_FLUSHES, load<u64>(G_STAT_PAGE_FLUSHES) + 1);
   const cpus = load<u32>(G_CPUS);
+  const banks = load<u32>(G_BANKS);
   const slot = ((<u32>(va >> 12)) & (TLB_ENTRIES - 1)) << 4;
   const want = va & 0x00fffffffffff000;
   for (let i: u32 = 0; i < cpus; i++) {
-    let at = cpuTlbs(i) + slot;
-    for (let k: u32 = 0; k < 6; k++) {
-      if ((load<u64>(at) & 0x00fffffffffff000) == want) store<u64>(at, TLB_INVALID);
-      at += TLB_BYTES;
+    for (let bank: u32 = 0; bank < banks; bank++) {
+      if (!isValid(bankInfo(i, bank))) continue;
+      let at = bankAddress(i, bank) + slot;
+      for (let k: u32 = 0; k < 6; k++) {
+        if ((load<u64>(at) & 0x00fffffffffff000) == want) store<u64>(at, TLB_INVALID);
+        at += TLB_BYTES;
+      }
+    }
+  }
+}
+
+/** Drops the entries of a frame in part of every bank: from `first` on, `bytes` of each set. */
+function dropFrameIn(frame: u32, first: u32, bytes: u32): void {
+  const cpus = load<u32>(G_CPUS);
+  const banks = load<u32>(G_BANKS);
+  for (let i: u32 = 0; i < cpus; i++) {
+    for (let bank: u32 = 0; bank < banks; bank++) {
+      if (!isValid(bankInfo(i, bank))) continue;
+      for (let set: u32 = 0; set < 2; set++) {
+        const base = bankAddress(i, bank) + set * TLB_SET + first;
+        for (let at: u32 = base, end = base + bytes; at < end; at += 16) {
+          if (load<u32>(at, 12) == frame) store<u64>(at, TLB_INVALID);
+        }
+      }
     }
   }
 }
@@ -93,37 +162,55 @@ export function tlbDropWrites(frame: u32): void {
   const value = load<u8>(flags);
   if (!(value & FRAME_WRITABLE_CACHED)) return;
   store<u8>(flags, value & ~FRAME_WRITABLE_CACHED);
+  const writer = load<u32>(load<u32>(G_FRAME_WRITER) + ((frame - load<u32>(G_FRAMES)) >> 12 << 2));
+  if (writer & 1) {
+    dropFrameIn(frame, TLB_WRITE, TLB_BYTES);
+    return;
+  }
+  // All its entries are at one index.
   const cpus = load<u32>(G_CPUS);
+  const banks = load<u32>(G_BANKS);
+  const slot = TLB_WRITE + ((writer >> 12) & (TLB_ENTRIES - 1)) * 16;
   for (let i: u32 = 0; i < cpus; i++) {
-    for (let set: u32 = 0; set < 2; set++) {
-      const base = cpuTlbs(i) + set * TLB_SET + TLB_WRITE;
-      for (let at: u32 = base, end = base + TLB_BYTES; at < end; at += 16) {
+    for (let bank: u32 = 0; bank < banks; bank++) {
+      if (!isValid(bankInfo(i, bank))) continue;
+      for (let set: u32 = 0; set < 2; set++) {
+        const at = bankAddress(i, bank) + set * TLB_SET + slot;
         if (load<u32>(at, 12) == frame) store<u64>(at, TLB_INVALID);
       }
     }
   }
 }
 
+/** Notes where a write entry for a frame is about to be made; its flags are `flags`. */
+export function noteWriter(frame: u32, flags: u32, va: u64): void {
+  const at = load<u32>(G_FRAME_WRITER) + ((frame - load<u32>(G_FRAMES)) >> 12 << 2);
+  const page = <u32>va & ~4095;
+  if (!(flags & FRAME_WRITABLE_CACHED)) store<u32>(at, page);
+  else if (load<u32>(at) != page) store<u32>(at, 1);
+}
+
 /** After a frame's reads became watched, or a frame was replaced: drop read and fetch entries too. */
 export function tlbDropFrame(frame: u32): void {
-  tlbDropWrites(frame);
-  const cpus = load<u32>(G_CPUS);
-  for (let i: u32 = 0; i < cpus; i++) {
-    const base = cpuTlbs(i);
-    for (let at: u32 = base, end = base + TLB_STRIDE; at < end; at += 16) {
-      if (load<u32>(at, 12) == frame) store<u64>(at, TLB_INVALID);
-    }
-  }
+  const flags = flagsAddress(frame);
+  store<u8>(flags, load<u8>(flags) & ~FRAME_WRITABLE_CACHED);
+  dropFrameIn(frame, 0, TLB_SET);
 }
 
 /** After blocks of a frame were thrown away with their code table: no fetch entry may lead to it. */
 export function tlbDropFetches(frame: u32): void {
+  dropFrameIn(frame, TLB_FETCH, TLB_BYTES);
+}
+
+/** Drops every write entry, so that stores mark their pages (FRAME_DIRTY) again. */
+export function tlbDropAllWrites(): void {
   const cpus = load<u32>(G_CPUS);
+  const banks = load<u32>(G_BANKS);
   for (let i: u32 = 0; i < cpus; i++) {
-    for (let set: u32 = 0; set < 2; set++) {
-      const base = cpuTlbs(i) + set * TLB_SET + TLB_FETCH;
-      for (let at: u32 = base, end = base + TLB_BYTES; at < end; at += 16) {
-        if (load<u32>(at, 12) == frame) store<u64>(at, TLB_INVALID);
+    for (let bank: u32 = 0; bank < banks; bank++) {
+      if (!isValid(bankInfo(i, bank))) continue;
+      for (let set: u32 = 0; set < 2; set++) {
+        memory.fill(bankAddress(i, bank) + set * TLB_SET + TLB_WRITE, 0xff, TLB_BYTES);
       }
     }
   }

@@ -255,6 +255,12 @@ export class Gicv3 extends GicCore {
     this.settle();
   }
 
+  /** The LPI a CPU is offered. */
+  pendingLpi(cpu: number): { intid: IntId; priority: number } | undefined {
+    const key = this.lpi[cpu]!;
+    return key === NO_INTERRUPT ? undefined : { intid: key & 0xffff, priority: key >>> 16 };
+  }
+
   protected override extraCandidate(cpu: number): number {
     // LPIs are always in (Non-secure) Group 1 (IHI 0069 5.1).
     const forwarded =

@@ -77,6 +77,10 @@ export interface VirtioTransport {
   readonly dma: DmaPort;
   readonly observer: DeviceObserver;
   readonly modern: boolean;
+  /** The device has a legacy interface too; `modern` is true then. */
+  readonly transitional?: boolean;
+  /** The bus lets the device do nothing for now: queues wait. */
+  readonly suspended?: boolean;
   /** A bit of `isr` was set because of a queue or the configuration: drive the wire, or send its message. */
   interrupt(cause: number | 'config'): void;
   /** `isr` became zero. */
@@ -94,8 +98,11 @@ const WORK = 'queue-work';
 export class VirtioDevice implements QueueOwner, VirtioHost {
   readonly backend: VirtioBackend;
   readonly queues: readonly Virtqueue[];
-  /** What the device offers. */
+  /** What the device offers, to drivers of either kind if it is transitional. */
   readonly deviceFeatures: bigint;
+  /** What a modern and a legacy driver sees of it. */
+  readonly modernFeatures: bigint;
+  readonly legacyFeatures: bigint;
   #driverFeatures = 0n;
   #features = new Set<number>();
   status = 0;
@@ -119,13 +126,16 @@ export class VirtioDevice implements QueueOwner, VirtioHost {
     this.#noQueue = new Virtqueue(this, QUEUE_SIZE_MAX, 0);
     this.#config = new Uint8Array(backend.configBytes);
     this.#configView = new DataView(this.#config.buffer);
-    let offered = feature(VIRTIO_F.INDIRECT_DESC) | feature(VIRTIO_F.EVENT_IDX);
-    if (transport.modern) offered |= feature(VIRTIO_F.VERSION_1) | feature(VIRTIO_F.RING_RESET);
-    else {
-      offered |= feature(VIRTIO_F.NOTIFY_ON_EMPTY);
-      if (backend.fixedLayout !== true) offered |= feature(VIRTIO_F.ANY_LAYOUT);
-    }
-    this.deviceFeatures = offered | backend.features(transport.modern);
+    const rings = feature(VIRTIO_F.INDIRECT_DESC) | feature(VIRTIO_F.EVENT_IDX);
+    this.modernFeatures =
+      rings | feature(VIRTIO_F.VERSION_1) | feature(VIRTIO_F.RING_RESET) | backend.features(true);
+    this.legacyFeatures =
+      rings |
+      feature(VIRTIO_F.NOTIFY_ON_EMPTY) |
+      (backend.fixedLayout === true ? 0n : feature(VIRTIO_F.ANY_LAYOUT)) |
+      backend.features(false);
+    if (transport.transitional === true) this.deviceFeatures = this.modernFeatures | this.legacyFeatures;
+    else this.deviceFeatures = transport.modern ? this.modernFeatures : this.legacyFeatures;
     backend.attach(this);
   }
 
@@ -138,7 +148,13 @@ export class VirtioDevice implements QueueOwner, VirtioHost {
   }
 
   get modern(): boolean {
-    return this.#transport.modern;
+    return this.#transport.transitional === true
+      ? this.hasFeature(VIRTIO_F.VERSION_1)
+      : this.#transport.modern;
+  }
+
+  get suspended(): boolean {
+    return this.#transport.suspended === true;
   }
 
   get driverFeatures(): bigint {
@@ -187,6 +203,12 @@ export class VirtioDevice implements QueueOwner, VirtioHost {
     if (!queue.ready || this.broken) return;
     this.turn++;
     this.backend.handleQueue(index);
+  }
+
+  /** The bus lets the device go on after it was suspended. */
+  resume(): void {
+    this.turn++;
+    for (const queue of this.queues) if (queue.ready) this.backend.handleQueue(queue.index);
   }
 
   /** A timer of this device has come. */

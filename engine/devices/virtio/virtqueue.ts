@@ -48,6 +48,8 @@ export interface QueueOwner {
   /** The guest broke the rules of the ring: nothing is processed any more until a reset. */
   fail(message: string): void;
   readonly broken: boolean;
+  /** The bus lets the device do nothing for now. */
+  readonly suspended: boolean;
   /** Whether the driver accepted this feature bit. */
   hasFeature(bit: number): boolean;
   /** Buffers of this queue were used and the guest wants to know. */
@@ -157,7 +159,7 @@ export class Virtqueue {
 
   /** Takes the next chain; undefined if there is none, the queue is not set up, or the device is broken. */
   pop(): Chain | undefined {
-    if (this.desc === 0 || this.#owner.broken) return undefined;
+    if (this.desc === 0 || this.#owner.broken || this.#owner.suspended) return undefined;
     const available = this.#readWord(this.avail + 2);
     if (available === undefined) return undefined;
     const waiting = (available - this.#availIndex) & 0xffff;
