@@ -11,11 +11,13 @@ export {
   writesTo,
 } from './decode.ts';
 export { TraceError, type TraceErrorCode, TraceWriteError } from './errors.ts';
+export type { EventChunk } from './event-chunk.ts';
 export { type EventFilter, type Place, placeOf, type RegisterRange } from './filter.ts';
 export { CHUNK, type ChunkEntry, type ChunkName, chunkName, FORMAT_VERSION } from './format.ts';
 export { bytesSource, imageRef, PAGE_BYTES } from './images.ts';
 export type { InterruptCycle } from './interrupt-cycles.ts';
 export { MemorySource } from './io.ts';
+export type { Site } from './kinds.ts';
 export { KEPT_FROM, keeps, LEVELS } from './levels.ts';
 export type { PlainData } from './msgpack.ts';
 export { SyncTraceReader, TraceReader } from './reader.ts';

@@ -1,0 +1,128 @@
+import { decodeAccess, type RegisterMaps, type TraceEvent } from '../../traces/index.ts';
+import { readable } from './console-text.ts';
+import { interruptName, interruptNumber } from './interrupt-names.ts';
+import type { Severity } from './protocol.ts';
+
+/** Events in words: what it is about, and what happened. */
+export class EventText {
+  readonly #maps: RegisterMaps;
+  readonly #virtio: ReadonlyMap<number, string>;
+  readonly #accesses = new Map<string, string>();
+
+  constructor(maps: RegisterMaps, virtio: ReadonlyMap<number, string>) {
+    this.#maps = maps;
+    this.#virtio = virtio;
+  }
+
+  subject(event: TraceEvent): string {
+    switch (event.kind) {
+      case 'interrupt': {
+        const name = interruptName(event.intid, this.#virtio);
+        return name === '' ? `INTID ${event.intid}` : `${event.intid} ${name}`;
+      }
+      case 'exception':
+        return `CPU ${event.cpu}`;
+      case 'power':
+        return event.target >= 0 ? `CPU ${event.target}` : 'machine';
+      default:
+        return event.device;
+    }
+  }
+
+  text(event: TraceEvent): string {
+    switch (event.kind) {
+      case 'access': {
+        // A search asks for the text of millions of events, of which only a few differ.
+        const { device, offset, size, write, value } = event;
+        const key = `${device} ${offset} ${size} ${write} ${value}`;
+        let text = this.#accesses.get(key);
+        if (text === undefined) {
+          const decoded = decodeAccess(event, this.#maps).text;
+          text = decoded.startsWith(`${device} `) ? decoded.slice(device.length + 1) : decoded;
+          if (this.#accesses.size > 200_000) this.#accesses.clear();
+          this.#accesses.set(key, text);
+        }
+        return text;
+      }
+      case 'interrupt':
+        return `${interruptNumber(event.intid)} ${event.what}${event.target < 0 ? '' : ` CPU ${event.target}`}`;
+      case 'exception': {
+        const { what, fromEl, toEl, pc, syndrome } = event;
+        if (what === 'return') return `return EL${fromEl} → EL${toEl}`;
+        const why = what === 'sync' ? `${exceptionClass(syndrome)} ` : '';
+        return `${what} ${why}EL${fromEl} → EL${toEl} at 0x${pc.toString(16)}`;
+      }
+      case 'output':
+        return `“${visible(event.bytes)}”`;
+      case 'input':
+        return `${event.mode === 'pull' ? 'answer' : 'input'} ${event.what} ${bytesText(event.data)}`;
+      case 'dma': {
+        const range = `0x${event.address.toString(16)}, ${event.length} bytes`;
+        return `${event.write ? 'write' : 'read'} ${range}`;
+      }
+      case 'guest-error':
+        return event.message;
+      case 'note': {
+        const fields = Object.entries(event.fields).map(([name, value]) => `${name}=${String(value)}`);
+        return [event.what, ...fields].join(' ');
+      }
+      case 'power':
+        return event.what.replace('-', ' ');
+    }
+  }
+}
+
+export function severityOf(event: TraceEvent): Severity {
+  if (event.kind === 'guest-error') return 'error';
+  return event.kind === 'note' || event.kind === 'power' ? 'note' : 'normal';
+}
+
+/** Exception classes of ESR_ELx.EC (Arm DDI 0487, D17.2.37) in short. */
+const CLASSES: { readonly [ec: number]: string } = {
+  0: 'unknown',
+  1: 'WFI/WFE trap',
+  7: 'FP/SIMD trap',
+  14: 'illegal state',
+  17: 'SVC (A32)',
+  21: 'SVC',
+  22: 'HVC',
+  23: 'SMC',
+  24: 'system register trap',
+  32: 'instruction abort',
+  33: 'instruction abort',
+  34: 'PC alignment',
+  36: 'data abort',
+  37: 'data abort',
+  38: 'SP alignment',
+  44: 'floating point',
+  47: 'SError',
+  48: 'breakpoint',
+  49: 'breakpoint',
+  50: 'software step',
+  51: 'software step',
+  52: 'watchpoint',
+  53: 'watchpoint',
+  60: 'BRK',
+};
+
+export function exceptionClass(syndrome: bigint): string {
+  const ec = Number((syndrome >> 26n) & 63n);
+  return CLASSES[ec] ?? `EC 0x${ec.toString(16)}`;
+}
+
+/** Console bytes on one line. */
+export function visible(bytes: Uint8Array, limit = 80): string {
+  const text = readable(bytes.subarray(0, 4 * limit));
+  const cut = text.length > limit ? `${text.slice(0, limit)}…` : text;
+  return cut.replaceAll('\n', '⏎');
+}
+
+export function hexBytes(bytes: Uint8Array, limit: number): string {
+  const shown = [...bytes.subarray(0, limit)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  return bytes.length > limit ? `${shown} … ${bytes.length} bytes` : shown;
+}
+
+function bytesText(bytes: Uint8Array): string {
+  const isText = bytes.length > 0 && bytes.every((byte) => byte >= 0x20 && byte < 0x7f);
+  return isText ? `“${visible(bytes)}”` : hexBytes(bytes, 16);
+}
