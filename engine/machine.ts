@@ -629,6 +629,7 @@ export class Machine {
       note: (what, fields) => {
         if (this.#sink !== undefined) this.#emit({ ...this.#stamp(this.cluster.running), kind: 'note', device: id, what, fields });
       },
+      wantsDetail: () => this.#sink !== undefined && this.#observe.dma,
     };
     return { id, timers: this.#timers(id), observer };
   }

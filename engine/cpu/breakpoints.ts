@@ -54,11 +54,13 @@ export class Breakpoints {
       if (offsets === undefined) byPage.set(page, (offsets = new Set()));
       offsets.add(Number(address - page) & ~3);
     }
-    if (byPage.size > BREAK_LIST_MAX) throw new RangeError(`breakpoints on more than ${BREAK_LIST_MAX} pages`);
+    if (byPage.size > BREAK_LIST_MAX)
+      throw new RangeError(`breakpoints on more than ${BREAK_LIST_MAX} pages`);
     this.#addresses.clear();
     for (const { address, cpu } of list) {
       const cpus = this.#addresses.get(address);
-      if (cpu === undefined || (cpus === undefined && this.#addresses.has(address))) this.#addresses.set(address, undefined);
+      if (cpu === undefined || (cpus === undefined && this.#addresses.has(address)))
+        this.#addresses.set(address, undefined);
       else this.#addresses.set(address, (cpus ?? new Set<number>()).add(cpu));
     }
     this.#pages.clear();

@@ -20,7 +20,10 @@ export class PageStore {
     const page = this.#free.pop() ?? this.#next++;
     const slab = Math.floor(page / PAGES_PER_SLAB);
     if (slab === this.#slabs.length) this.#slabs.push(new Uint8Array(PAGES_PER_SLAB * this.#pageBytes));
-    this.#slabs[slab]!.set(from.subarray(at, at + this.#pageBytes), (page % PAGES_PER_SLAB) * this.#pageBytes);
+    this.#slabs[slab]!.set(
+      from.subarray(at, at + this.#pageBytes),
+      (page % PAGES_PER_SLAB) * this.#pageBytes,
+    );
     return page;
   }
 

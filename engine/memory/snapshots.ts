@@ -181,7 +181,12 @@ export class Snapshots {
     const flags = layout.frameFlags + frame;
     if ((u8[flags]! & FRAME_CODE) !== 0) {
       // Code that was written again as it was, or lies beside data that changed back, keeps its blocks.
-      if (version.page === ZERO ? this.#ports.cluster.helpers.frame_is_zero(address) : this.#store.equals(version.page, u8, address)) return;
+      if (
+        version.page === ZERO
+          ? this.#ports.cluster.helpers.frame_is_zero(address)
+          : this.#store.equals(version.page, u8, address)
+      )
+        return;
       code.dropFrame(address);
     }
     if (version.page === ZERO) u8.fill(0, address, address + FRAME_SIZE);
