@@ -53,6 +53,11 @@ export interface DeviceObserver {
   output(bytes: Uint8Array): void;
   /** Anything else worth a line in the trace: a short kind and plain fields. */
   note(kind: string, fields: { [name: string]: number | string | boolean }): void;
+  /**
+   * Whether notes of every single transaction are wanted (trace level `full`). Depends on nothing but the level,
+   * so that replay makes the notes that were recorded. Absent: they are.
+   */
+  wantsDetail?(): boolean;
 }
 
 /**

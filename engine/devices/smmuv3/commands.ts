@@ -116,7 +116,12 @@ export function decodeCommand(words: CommandWords): {
   const { streamId, substreamId, leaf, range } = cfgiFields(words);
   const { vmid, asid, address, bytes, level, granule } = tlbiFields(words);
   const substream = field(words[0], 11, 11) !== 0 ? { substream: substreamId } : {};
-  const at = { address: hex(address), bytes, leaf, ...(granule === 0 ? {} : { granule: 2 ** granule, level }) };
+  const at = {
+    address: hex(address),
+    bytes,
+    leaf,
+    ...(granule === 0 ? {} : { granule: 2 ** granule, level }),
+  };
   switch (name) {
     case 'PREFETCH_CONFIG':
     case 'PREFETCH_ADDR':

@@ -151,7 +151,12 @@ const rw = (name: string, offset: number, fields: readonly RegisterField[] = [])
   reset: 0,
   fields,
 });
-const ro = (name: string, offset: number, reset: number, fields: readonly RegisterField[] = []): Register => ({
+const ro = (
+  name: string,
+  offset: number,
+  reset: number,
+  fields: readonly RegisterField[] = [],
+): Register => ({
   name,
   offset,
   width: 4,

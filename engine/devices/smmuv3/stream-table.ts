@@ -15,8 +15,8 @@ import {
   decodeL1Descriptor,
   decodeSte,
   field,
-  type Stage1,
   STRUCTURE_SIZE,
+  type Stage1,
   type StreamEntry,
   type Words,
 } from './structures.ts';
@@ -40,6 +40,8 @@ export interface ConfigFault {
   readonly why: string;
   /** Stage 2 did not translate the address of the Context descriptor. */
   readonly walk?: WalkFault;
+  /** The event goes into the event queue. */
+  readonly record: boolean;
 }
 
 /** SMMU_STRTAB_BASE and SMMU_STRTAB_BASE_CFG. */
@@ -138,7 +140,10 @@ export class StreamTable {
     const l2Index = streamId % 2 ** split;
     // QEMU: section 5.1 has 2^(span − 1) entries and C_BAD_STREAMID (devices.md 17.2).
     if (l2Index >= 2 ** span) {
-      return fault({ event: 'C_BAD_STE', streamId }, 'the StreamID is beyond the span of the level-1 descriptor');
+      return fault(
+        { event: 'C_BAD_STE', streamId },
+        'the StreamID is beyond the span of the level-1 descriptor',
+      );
     }
     return this.#fetchSte(streamId, l2Pointer + l2Index * STRUCTURE_SIZE);
   }
@@ -163,7 +168,8 @@ export class StreamTable {
     const address = translate(entry, pointer);
     if (typeof address !== 'number') {
       const why = 'stage 2 does not translate the address of the CD';
-      return { ...fault({ event: 'F_CD_FETCH', streamId, address2: pointer }, why), walk: address };
+      const record = address.reason === 'abort' || entry.stage2!.record;
+      return { ...fault({ event: 'F_CD_FETCH', streamId, address2: pointer }, why), walk: address, record };
     }
     const words = this.#fetchWords(address);
     if (words !== undefined) return words;
@@ -240,5 +246,5 @@ export class StreamTable {
 }
 
 function fault(event: SmmuEvent, why: string): ConfigFault {
-  return { kind: 'fault', event, why };
+  return { kind: 'fault', event, why, record: true };
 }

@@ -143,11 +143,11 @@ export class Translator {
     iova: bigint | number,
     access: SmmuAccess,
   ): Untranslated {
-    const { walk, why } = config;
-    if (walk !== undefined) return this.#fault(walk, event(eventOf[walk.reason]), true, iova, access);
+    const { walk, why, record } = config;
+    if (walk !== undefined) return this.#fault(walk, event(eventOf[walk.reason]), record, iova, access);
     const { address2 } = config.event;
     const more = address2 === undefined ? {} : { address2 };
-    return { ok: false, event: { ...event(config.event.event), ...more }, record: true, why };
+    return { ok: false, event: { ...event(config.event.event), ...more }, record, why };
   }
 
   #fault(
@@ -252,7 +252,12 @@ export class Translator {
     return { entry, cached: false };
   }
 
-  #finish(input: number, found: Found | WalkFault, stages: Stages, access: SmmuAccess): Translated | WalkFault {
+  #finish(
+    input: number,
+    found: Found | WalkFault,
+    stages: Stages,
+    access: SmmuAccess,
+  ): Translated | WalkFault {
     if ('ok' in found) return found;
     const { entry, cached } = found;
     const denied = permission(entry, input, access);
@@ -346,7 +351,15 @@ function faultAt(stage: 1 | 2, reason: FaultReason): WalkFault {
 /** The transaction keeps its address. */
 export function passed(iova: bigint | number, stages: 'off' | 'bypass'): Translated {
   const physicalAddress = Number(iova);
-  return { ok: true, physicalAddress, length: ENDLESS, readable: true, writable: true, stages, cached: false };
+  return {
+    ok: true,
+    physicalAddress,
+    length: ENDLESS,
+    readable: true,
+    writable: true,
+    stages,
+    cached: false,
+  };
 }
 
 function toBig(iova: bigint | number): bigint {
