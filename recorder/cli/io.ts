@@ -11,6 +11,11 @@ export interface CommandIo {
   /** One line on stderr: `virtrace: message`. */
   error(message: string): void;
   readonly stdin: NodeJS.ReadStream;
+  /**
+   * All of stdin if it is a regular file, or closed: read at once, so that every run has its bytes from the
+   * start. Undefined: it is a terminal, a pipe, or something else that takes its time.
+   */
+  stdinFile(): Uint8Array | undefined;
   readonly outIsTerminal: boolean;
   readonly talkIsTerminal: boolean;
 }

@@ -2,6 +2,7 @@
 import type { VirtConfig } from '../../engine/boards/virt/config.ts';
 import { parseMemoryOption, parseOnOff } from '../../engine/boards/virt/properties.ts';
 import { validateVirtConfig } from '../../engine/boards/virt/validate.ts';
+import type { RunningChoices } from '../session/setup.ts';
 import {
   type CharacterTarget,
   type LogItem,
@@ -13,7 +14,7 @@ import { type RtcBase, readRtc, readSeed } from './clock-options.ts';
 import { readDevices, readObjects } from './device-options.ts';
 import { type DriveRequest, readDrives } from './drive-options.ts';
 import { OptionError } from './errors.ts';
-import { readKeyValues, readNumber } from './key-values.ts';
+import { readKeyValues, readNumber, readWord } from './key-values.ts';
 import {
   checkAccelerator,
   machineConfig,
@@ -51,7 +52,8 @@ export interface MachineRequest {
   readonly logFile?: string;
   /** Write the device tree here instead of running. */
   readonly dumpDtb?: string;
-  readonly blockLimit?: number;
+  /** How code is run; never changes what happens. */
+  readonly running: RunningChoices;
   /** Position at which the run ends. */
   readonly limit?: number;
 }
@@ -123,7 +125,7 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
     log,
     ...optional('logFile', raw.D),
     ...optional('dumpDtb', dumpDtb),
-    ...optional('blockLimit', raw.blockLimit === undefined ? undefined : blockLimit(raw.blockLimit)),
+    running: readRunning(raw),
     ...optional('limit', raw.limit === undefined ? undefined : readCount('--limit', raw.limit)),
   };
 }
@@ -194,8 +196,15 @@ function checkStdio(targets: ReadonlyMap<string, CharacterTarget>): void {
   }
 }
 
-function blockLimit(text: string): number {
-  return readNumber('--block-limit', text, 1, 1_000_000);
+/** `--block-limit` and `--tier`. @throws OptionError */
+export function readRunning(raw: { readonly blockLimit?: string; readonly tier?: string }): RunningChoices {
+  const { blockLimit, tier } = raw;
+  return {
+    ...(blockLimit === undefined
+      ? {}
+      : { blockLimit: readNumber('--block-limit', blockLimit, 1, 1_000_000) }),
+    ...(tier === undefined ? {} : { tier: readWord('--tier', tier, ['interpreted', 'compiled']) }),
+  };
 }
 
 /** A number of instructions, with suffix k, M or G for powers of 1000. @throws OptionError */

@@ -163,6 +163,12 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     group: 'other',
   },
   {
+    name: 'tier',
+    value: 'interpreted|compiled',
+    description: 'interpret only, or compile all code at once; the result is the same',
+    group: 'other',
+  },
+  {
     name: 'limit',
     value: 'N',
     description: 'stop after N instructions; suffixes k, M and G are powers of 1000',

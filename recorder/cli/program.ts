@@ -118,6 +118,7 @@ Options:
   --verify           hold every recorded event and state hash against the replay; exit code 3 if one differs
   --image ROLE=FILE  file for an image that is not in the trace (virtrace info lists the roles)
   --block-limit N    at most N instructions per block; the result is the same, only slower
+  --tier TIER        interpreted or compiled; the result is the same
   --no-console       do not print the console
   --json             print the result as JSON (implies --no-console)
 `;
@@ -137,7 +138,7 @@ async function traceCommand(
   const command = quiet(new Command(name)).argument('[file]').option('--json');
   const repeat = (value: string, before?: string[]): string[] => [...(before ?? []), value];
   if (name === 'replay') {
-    command.option('--verify').option('--no-console').option('--block-limit <n>');
+    command.option('--verify').option('--no-console').option('--block-limit <n>').option('--tier <tier>');
     command.addOption(new Option('--image <role=file>').argParser(repeat));
   }
   if (name === 'events') {

@@ -35,6 +35,7 @@ export interface RawOptions {
   readonly embed?: boolean;
   readonly hashInterval?: string;
   readonly blockLimit?: string;
+  readonly tier?: string;
   readonly limit?: string;
   readonly json?: boolean;
 }

@@ -70,7 +70,7 @@ async function record(
   let say = (line: string): void => io.talk(`${line}\n`);
   let output: LiveHost['output'] = () => {};
   let trace: FileSink | undefined;
-  const { blockLimit, limit } = machine;
+  const { running, limit } = machine;
   const log = new GuestLog(machine.log, machine.logFile, (line) => say(line));
   let session: RecordSession;
   try {
@@ -82,7 +82,7 @@ async function record(
         output(event);
         log.add(event);
       },
-      ...(blockLimit === undefined ? {} : { blockLimit }),
+      running,
       level: request.level,
       embed: request.embed,
       hashInterval: request.hashInterval,

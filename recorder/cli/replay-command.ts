@@ -9,7 +9,7 @@ import { divergenceText } from '../session/compare.ts';
 import { MissingImages, ReplaySession, type ReplayStop } from '../session/replay.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
 import type { CommandIo } from './io.ts';
-import { readNumber } from './key-values.ts';
+import { readRunning } from './machine-request.ts';
 import { millions } from './record-command.ts';
 
 export interface ReplayOptions {
@@ -17,6 +17,7 @@ export interface ReplayOptions {
   /** ROLE=FILE */
   readonly image?: readonly string[];
   readonly blockLimit?: string;
+  readonly tier?: string;
   /** False with `--no-console`. */
   readonly console?: boolean;
   readonly json?: boolean;
@@ -28,8 +29,7 @@ const SLICE = 1_000_000;
 /** `virtrace replay` */
 export async function replayCommand(file: string, options: ReplayOptions, io: CommandIo): Promise<number> {
   const given = readImages(options.image ?? []);
-  const blockLimit =
-    options.blockLimit === undefined ? undefined : readNumber('--block-limit', options.blockLimit, 1, 1e6);
+  const running = readRunning(options);
   const trace = openTrace(file);
   const opened: FileSource[] = [];
   const signals = new StopSignals();
@@ -48,7 +48,7 @@ export async function replayCommand(file: string, options: ReplayOptions, io: Co
           sink: (event) => {
             if (printed && event.kind === 'output' && consoles.has(event.device)) io.out(event.bytes.slice());
           },
-          ...(blockLimit === undefined ? {} : { blockLimit }),
+          running,
         }),
     );
     unusedImages(given, reader.header.images);

@@ -16,7 +16,7 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
   try {
     dumpDeviceTree(request, opened);
     warnIfEmpty(request, io);
-    const { blockLimit, limit, characters } = request;
+    const { running, limit, characters } = request;
     let say = (line: string): void => io.talk(`${line}\n`);
     const log = new GuestLog(request.log, request.logFile, (line) => say(line));
     let output: LiveHost['output'] = () => {};
@@ -28,7 +28,7 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
         output(event);
         log.add(event);
       },
-      ...(blockLimit === undefined ? {} : { blockLimit }),
+      running,
     });
     const host = new LiveHost({ io, characters, ...(limit === undefined ? {} : { limit }) });
     output = (event) => host.output(event);

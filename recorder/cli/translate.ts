@@ -24,6 +24,7 @@ const OWN_OPTIONS = new Set([
   'no-embed',
   'hash-interval',
   'block-limit',
+  'tier',
   'limit',
   'json',
   'help',

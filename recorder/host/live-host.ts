@@ -1,5 +1,4 @@
 /** A live session on this host: console, files, signals and logs around the loop. */
-import { fstatSync, readFileSync } from 'node:fs';
 import type { MachineEvent } from '../../engine/base/events.ts';
 import type { CharacterTarget } from '../cli/character-options.ts';
 import type { CommandIo } from '../cli/io.ts';
@@ -142,7 +141,7 @@ export class LiveHost {
       stdin.resume();
       return true;
     }
-    const file = wholeStdin();
+    const file = this.#options.io.stdinFile();
     if (file !== undefined) {
       this.#queue.push(file);
       this.#queue.end();
@@ -175,20 +174,5 @@ export class LiveHost {
         this.say('virtrace has no monitor yet; Ctrl-A h: help');
     }
     this.#wake();
-  }
-}
-
-/**
- * A regular file as stdin is read at once, so that every run has its bytes from the start; undefined: it is a
- * pipe, or something else that takes its time.
- */
-function wholeStdin(): Uint8Array | undefined {
-  try {
-    const stat = fstatSync(0);
-    if (stat.isFile()) return new Uint8Array(readFileSync(0));
-    // A closed stdin, or /dev/null.
-    return undefined;
-  } catch {
-    return new Uint8Array(0);
   }
 }

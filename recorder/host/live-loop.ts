@@ -13,6 +13,8 @@ const MAX_SLICE = 50_000_000;
  * same positions in every run, whatever the host's speed.
  */
 const INPUT_STEP = 65_536;
+/** At a console the positions are a person's anyway, and what is typed or pasted should not have to wait. */
+const TYPED_STEP = 4_096;
 /** Sleeps shorter than this are saved up: a timer of the host is not better than a millisecond. */
 const SHORTEST_WAIT_NS = 2_000_000;
 const LONGEST_WAIT_NS = 1_000_000_000;
@@ -108,7 +110,8 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
     const begun = clock();
     const from = session.position;
     const pending = (loop.input?.queue.length ?? 0) > 0;
-    const step = pending ? INPUT_STEP - (from % INPUT_STEP) : slice;
+    const grid = interactive ? TYPED_STEP : INPUT_STEP;
+    const step = pending ? grid - (from % grid) : slice;
     const stop = session.run(Math.min(from + step, limit), interactive);
     if (!pending && stop.reason === 'limit') slice = nextSlice(slice, clock() - begun);
     if (await loop.afterSlice()) return { reason: 'asked' };

@@ -1,3 +1,4 @@
+import { fstatSync, readFileSync } from 'node:fs';
 import type { CommandIo } from '../cli/io.ts';
 
 /** The process's own streams. A reader of stdout that goes away (`| head`) ends the output, not the program. */
@@ -26,6 +27,14 @@ export class ProcessIo implements CommandIo {
 
   get outClosed(): boolean {
     return this.#outClosed;
+  }
+
+  stdinFile(): Uint8Array | undefined {
+    try {
+      return fstatSync(0).isFile() ? new Uint8Array(readFileSync(0)) : undefined;
+    } catch {
+      return new Uint8Array(0);
+    }
   }
 
   out(text: string | Uint8Array): void {

@@ -11,7 +11,7 @@ import type { Ns, Position } from '../../engine/base/units.ts';
 import type { Observed } from '../../engine/machine.ts';
 import type { HostInputs, MachineApi, MachineFactory, StopReason } from './machine-api.ts';
 import { REAL_MACHINE } from './machine-api.ts';
-import { observedAt, type SessionSpec } from './setup.ts';
+import { observedAt, type RunningChoices, type SessionSpec } from './setup.ts';
 
 /** The host as a source of what the machine cannot compute. */
 export interface LiveInputs extends HostInputs {
@@ -25,7 +25,7 @@ export interface LiveOptions {
   /** Hears everything that is observed, e.g. to show the console. */
   readonly sink: EventSink;
   readonly observe?: Observed;
-  readonly blockLimit?: number;
+  readonly running?: RunningChoices;
   readonly factory?: MachineFactory;
 }
 
@@ -59,21 +59,14 @@ export class RunSession implements LiveSession {
 
   /** @throws OptionError if an image cannot be loaded */
   constructor(options: LiveOptions) {
-    const {
-      spec,
-      inputs,
-      sink,
-      observe = observedAt('inputs'),
-      blockLimit,
-      factory = REAL_MACHINE,
-    } = options;
+    const { spec, inputs, sink, observe = observedAt('inputs'), running, factory = REAL_MACHINE } = options;
     this.#reboot = spec.reboot;
     this.machine = factory(spec, {
       baseSeconds: inputs.baseSeconds(),
       inputs,
       sink,
       observe,
-      ...(blockLimit === undefined ? {} : { blockLimit }),
+      ...running,
     });
   }
 

@@ -16,7 +16,7 @@ import {
 import { type Divergence, eventDivergence, inputDivergence, sameEvent, stateDivergence } from './compare.ts';
 import { type MachineApi, type MachineFactory, REAL_MACHINE, type StopReason } from './machine-api.ts';
 import { BASE_SECONDS_INPUT, bytesToSeconds, ENTROPY_INPUT, hashesOf } from './record.ts';
-import { decodeSpec, observedAt } from './setup.ts';
+import { decodeSpec, observedAt, type RunningChoices } from './setup.ts';
 
 export interface ReplayOptions {
   readonly reader: SyncTraceReader;
@@ -28,7 +28,7 @@ export interface ReplayOptions {
   readonly verify: boolean;
   /** Hears everything that is observed. */
   readonly sink?: EventSink;
-  readonly blockLimit?: number;
+  readonly running?: RunningChoices;
   readonly factory?: MachineFactory;
 }
 
@@ -102,7 +102,7 @@ export class ReplaySession {
    * @throws MissingImages if an image is neither in the trace nor given, or is another one
    */
   constructor(options: ReplayOptions) {
-    const { reader, verify, sink, blockLimit, factory = REAL_MACHINE } = options;
+    const { reader, verify, sink, running, factory = REAL_MACHINE } = options;
     this.#reader = reader;
     this.#sink = sink;
     const spec = decodeSpec(reader.header, imagesFor(options));
@@ -120,7 +120,7 @@ export class ReplaySession {
       inputs: { entropy: (device, length) => this.#entropy(device, length) },
       sink: (event) => this.#observe(event),
       observe: observedAt(verify ? reader.header.level : 'inputs'),
-      ...(blockLimit === undefined ? {} : { blockLimit }),
+      ...running,
     });
     this.machine.pauseWhenIdle = true;
     this.#built = true;
@@ -354,7 +354,11 @@ export class ReplaySession {
 }
 
 /** Contents of every image by role, from the trace or from outside, checked before anything runs. */
-function imagesFor({ reader, codec, image }: ReplayOptions): (role: string) => ImageSource {
+export function imagesFor({
+  reader,
+  codec,
+  image,
+}: Pick<ReplayOptions, 'reader' | 'codec' | 'image'>): (role: string) => ImageSource {
   const embedded = reader.embeddedImages();
   const sources = new Map<string, ImageSource>();
   const problems: string[] = [];

@@ -40,13 +40,20 @@ export interface SessionSpec {
   readonly reboot: boolean;
 }
 
+/** How code is run; nothing of it changes what happens. */
+export interface RunningChoices {
+  /** Longest block in instructions. */
+  readonly blockLimit?: number;
+  /** Default: interpreted first, compiled when hot. */
+  readonly tier?: 'interpreted' | 'compiled';
+}
+
 /** What of an engine a session decides. */
-export interface EngineChoices {
+export interface EngineChoices extends RunningChoices {
   readonly baseSeconds: number;
   readonly inputs: HostInputs;
   readonly sink: EventSink;
   readonly observe: Observed;
-  readonly blockLimit?: number;
 }
 
 const DRIVE_PREFIX = 'drive:';
@@ -57,7 +64,7 @@ export function driveRole(id: string): string {
 
 /** Builds the machine and loads its images. @throws OptionError if an image cannot be loaded */
 export function buildMachine(spec: SessionSpec, choices: EngineChoices): Machine {
-  const { baseSeconds, inputs, sink, observe, blockLimit } = choices;
+  const { baseSeconds, inputs, sink, observe, ...running } = choices;
   const flash1 = spec.images.get('flash1');
   return new Machine({
     config: spec.config,
@@ -68,7 +75,7 @@ export function buildMachine(spec: SessionSpec, choices: EngineChoices): Machine
     inputs,
     sink,
     observe,
-    ...(blockLimit === undefined ? {} : { blockLimit }),
+    ...running,
   });
 }
 
