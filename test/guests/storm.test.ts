@@ -49,7 +49,7 @@ function written(log: string, pattern: RegExp): string[] {
   return [...log.matchAll(pattern)].map((match) => match[1]!);
 }
 
-describe.each(['storm', 'hello'])('%s.elf', (guest) => {
+describe.each(['storm', 'hello', 'smp'])('%s.elf', (guest) => {
   it.skipIf(!isSameCompiler())('is what its sources and build.sh give', () => {
     const folder = mkdtempSync(join(tmpdir(), 'virtrace-guest-'));
     try {
