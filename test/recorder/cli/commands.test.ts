@@ -421,7 +421,7 @@ function forger(path: string) {
       const parts: Uint8Array[] = [];
       const writer = new TraceWriter({ write: (bytes) => void parts.push(bytes.slice()) }, reader.header);
       for (const ref of reader.header.images) writer.image(ref, bytesSource(reader.image(ref)));
-      events.forEach((event, index) => writer.event(change(event, index)));
+      for (const [index, event] of events.entries()) writer.event(change(event, index));
       for (const hash of reader.hashes()) writer.hash(hash);
       writer.close(reader.end!);
       writeFileSync(file, Buffer.concat(parts));
