@@ -205,7 +205,8 @@ export class Machine {
     );
     this.board = wireVirt(config, this.boot, spec.baseSeconds, {
       ports: (id) => this.#ports(id),
-      dma: (id) => this.#dma(id),
+      dma: (id, target) => this.#dma(id, target),
+      memory: this.memory,
       entropy: (id, length) => this.#entropy(id, length),
       flashStorage: (bank) => this.flash[bank]!,
       drive: (id) => this.#drives[id],
@@ -221,6 +222,10 @@ export class Machine {
       this.#bus.add(placed);
       if (this.#devices.has(placed.device.id)) throw new Error(`two devices are called ${placed.device.id}`);
       this.#devices.set(placed.device.id, placed.device);
+    }
+    for (const device of this.board.unplaced) {
+      if (this.#devices.has(device.id)) throw new Error(`two devices are called ${device.id}`);
+      this.#devices.set(device.id, device);
     }
     const { gic } = this.board;
     this.#gicSysregs = gic.version === 3 ? gicSysregs(gic as Gicv3) : undefined;
@@ -567,12 +572,14 @@ export class Machine {
     write: boolean,
   ): void {
     const size = 1 << access.sizeLog2;
+    const offset = access.address - region.base;
+    const target = region.device.resolve?.(offset) ?? { device: region.device.id, offset };
     const value = size === 8 ? BigInt(access.valueLo >>> 0) | (BigInt(access.valueHi >>> 0) << 32n) : BigInt(access.valueLo >>> 0);
     this.#emit({
       ...this.#stamp(cpu),
       kind: 'access',
-      device: region.device.id,
-      offset: access.address - region.base,
+      device: target.device,
+      offset: target.offset,
       size,
       write,
       value: size === 8 ? value : value & ((1n << BigInt(size * 8)) - 1n),
@@ -634,7 +641,7 @@ export class Machine {
     return { id, timers: this.#timers(id), observer };
   }
 
-  #dma(id: string): DmaPort {
+  #dma(id: string, target: DmaPort = this.memory): DmaPort {
     const observe = (address: number, length: number, write: boolean): void => {
       this.onDma(id, address, length, write);
       if (this.#sink === undefined || !this.#observe.dma) return;
@@ -643,11 +650,11 @@ export class Machine {
     return {
       read: (address, into) => {
         observe(address, into.length, false);
-        return this.memory.read(address, into);
+        return target.read(address, into);
       },
       write: (address, from) => {
         observe(address, from.length, true);
-        return this.memory.write(address, from);
+        return target.write(address, from);
       },
     };
   }
@@ -664,6 +671,7 @@ export class Machine {
   registerMaps(): { readonly [device: string]: RegisterMap } {
     const maps: { [device: string]: RegisterMap } = {};
     for (const [id, device] of this.#devices) maps[id] = device.registers;
+    Object.assign(maps, this.board.pcie.registerMaps());
     return { ...maps, timer: TIMER_MAP, pmu: PMU_MAP, 'gic-cpu': GIC_CPU_MAP };
   }
 

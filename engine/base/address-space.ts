@@ -7,9 +7,8 @@ import type { DmaPort } from './device.ts';
 export type RequesterId = number;
 
 /**
- * Addresses as requesters on the bus see them. The two kinds the board stacks: physical memory with its
- * message doorbells, and an IOMMU in front of another address space. Both methods return false if any byte
- * went nowhere (no memory, or a translation fault).
+ * Addresses as requesters on the bus see them. Both methods return false if any byte went nowhere. An IOMMU
+ * sits between a requester's port (`busMaster`) and its device.
  */
 export interface AddressSpace {
   read(address: number, into: Uint8Array, requester: RequesterId): boolean;
@@ -51,53 +50,6 @@ export class PhysicalSpace implements AddressSpace {
       }
     }
     return this.#memory.write(address, from);
-  }
-}
-
-/** Where a piece of a request goes: `length` bytes from the address asked for lie together at `address`. */
-export interface Translation {
-  readonly address: number;
-  /** At least 1. */
-  readonly length: number;
-}
-
-/** What an IOMMU does with one request. Undefined: it ends here, with a fault that the translator has recorded. */
-export interface Translator {
-  translate(requester: RequesterId, address: number, isWrite: boolean): Translation | undefined;
-}
-
-/** An address space behind a translator. Requests are split where the translation changes. */
-export class TranslatedSpace implements AddressSpace {
-  readonly #target: AddressSpace;
-  readonly #translator: Translator;
-
-  constructor(target: AddressSpace, translator: Translator) {
-    this.#target = target;
-    this.#translator = translator;
-  }
-
-  read(address: number, into: Uint8Array, requester: RequesterId): boolean {
-    for (let done = 0; done < into.length; ) {
-      const at = this.#translator.translate(requester, address + done, false);
-      if (at === undefined) return false;
-      const count = Math.min(at.length, into.length - done);
-      const part = count === into.length ? into : into.subarray(done, done + count);
-      if (!this.#target.read(at.address, part, requester)) return false;
-      done += count;
-    }
-    return true;
-  }
-
-  write(address: number, from: Uint8Array, requester: RequesterId): boolean {
-    for (let done = 0; done < from.length; ) {
-      const at = this.#translator.translate(requester, address + done, true);
-      if (at === undefined) return false;
-      const count = Math.min(at.length, from.length - done);
-      const part = count === from.length ? from : from.subarray(done, done + count);
-      if (!this.#target.write(at.address, part, requester)) return false;
-      done += count;
-    }
-    return true;
   }
 }
 

@@ -26,6 +26,7 @@ export function registerMapsOf(config: VirtConfig): RegisterMaps {
       observer: { guestError: () => {}, output: () => {}, note: () => {} },
     }),
     dma: () => ({ read: () => false, write: () => false }),
+    memory: { read: () => false, write: () => false },
     entropy: (_device, length) => new Uint8Array(length),
     flashStorage: () => ({ read: () => {}, write: () => {}, setReadArray: () => {} }),
     drive: () => new CowBlockStorage(new Uint8Array(512)),
@@ -37,5 +38,6 @@ export function registerMapsOf(config: VirtConfig): RegisterMaps {
     ['gic-cpu', GIC_CPU_MAP],
   ]);
   for (const { device } of board.placed) maps.set(device.id, device.registers);
+  for (const [id, map] of Object.entries(board.pcie.registerMaps())) maps.set(id, map);
   return (device) => maps.get(device);
 }

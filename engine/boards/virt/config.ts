@@ -3,7 +3,6 @@
  * header of a trace as it is, so a field is added with a default for older traces and never changes meaning.
  */
 import { DEFAULT_CPU_MODEL, findCpuModel } from './cpu-models.ts';
-import { notYet } from './not-yet.ts';
 import { hasTrait, VIRT_ALIAS, type VirtMachine } from './versions.ts';
 
 export interface VirtCpuConfig {
@@ -42,7 +41,7 @@ export interface VirtioMmioConfig {
 }
 
 export interface PciDeviceConfig {
-  /** Device number × 8 + function on bus 0. */
+  /** Device number × 8 + function, on bus 0 or behind the root port that the property `bus` names. */
   readonly devfn: number;
   readonly type: string;
   readonly id: string;
@@ -103,10 +102,7 @@ const REDISTRIBUTORS = {
   4: { low: 61, high: 256 },
 } as const;
 
-/**
- * The machine as it comes without options: QEMU's defaults for this version, except that what virtrace does
- * not have yet is off (ITS).
- */
+/** The machine as it comes without options: QEMU's defaults for this version. */
 export function defaultVirtConfig(machine: VirtMachine = VIRT_ALIAS): VirtConfig {
   return {
     machine,
@@ -114,7 +110,7 @@ export function defaultVirtConfig(machine: VirtMachine = VIRT_ALIAS): VirtConfig
     smp: { cpus: 1, maxCpus: 1, sockets: 1, clusters: 1, cores: 1, threads: 1 },
     ram: { size: 128 * 1024 * 1024, maxSize: 128 * 1024 * 1024, slots: 0 },
     gicVersion: 2,
-    its: hasTrait(machine, 'its') && notYet.its === undefined,
+    its: hasTrait(machine, 'its'),
     highmem: true,
     compactHighmem: hasTrait(machine, 'compactHighmem'),
     highmemRedists: true,

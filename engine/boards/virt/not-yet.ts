@@ -63,11 +63,6 @@ export const notYet: { readonly [feature in Feature]?: Refusal } = {
     option: '-m ...,slots=,maxmem=',
     message: 'virtrace has no memory hot-plug yet; give the whole size',
   },
-  its: {
-    asked: (config) => config.its && config.gicVersion >= 3,
-    option: '-M its=on',
-    message: 'virtrace has no ITS yet; use its=off',
-  },
   mte: {
     asked: (config) => config.mte,
     option: '-M mte=on',
@@ -83,11 +78,6 @@ export const notYet: { readonly [feature in Feature]?: Refusal } = {
     option: '-M nvdimm=on',
     message: 'virtrace has no NVDIMM yet; use nvdimm=off',
   },
-  pcie: {
-    asked: (config) => config.pciDevices.length > 0,
-    option: '-device (PCI)',
-    message: 'virtrace has no PCIe yet; use the virtio-mmio device, e.g. virtio-blk-device',
-  },
   ras: {
     asked: (config) => config.ras,
     option: '-M ras=on',
@@ -97,10 +87,6 @@ export const notYet: { readonly [feature in Feature]?: Refusal } = {
     asked: (config) => config.iommu === 'smmuv3',
     option: '-M iommu=smmuv3',
     message: 'virtrace has no SMMUv3 yet; use iommu=none',
-  },
-  v2m: {
-    option: 'GICv2m',
-    message: 'virtrace has no GICv2m yet, and without PCIe nothing would use it',
   },
 };
 

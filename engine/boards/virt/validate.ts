@@ -17,6 +17,7 @@ import {
 import { CPU_MODELS, findCpuModel } from './cpu-models.ts';
 import { layoutOf } from './memory-map.ts';
 import { FEATURES, type Feature, notYet } from './not-yet.ts';
+import { pciErrors } from './pci-devices.ts';
 import { isVirtMachine } from './versions.ts';
 
 export interface ValidateOptions {
@@ -34,6 +35,7 @@ export function validateVirtConfig(config: VirtConfig, options: ValidateOptions 
     ...smpErrors(config, firmware),
     ...ramErrors(config, firmware),
     ...deviceErrors(config),
+    ...pciErrors(config),
     ...(config.numa === undefined ? [] : numaErrors(config, config.numa)),
     ...combinationErrors(config, firmware),
     ...notYetErrors(config, options.have),

@@ -54,6 +54,10 @@ const FIRST_WITH = {
   ged: 'virt-4.2',
   /** NUMA is described as soon as there are memory slots. */
   numaBySlots: 'virt-4.2',
+  /** Block devices on PCI have a request queue per CPU. */
+  blkQueuePerCpu: 'virt-5.2',
+  /** Network devices on PCI have a fourth message vector. */
+  netFourVectors: 'virt-6.0',
   /** PL061 of the secure world, with its power-off and restart lines. */
   secureGpio: 'virt-6.0',
   /** PCIe window addresses nobody decodes read as all ones; before they abort. */
@@ -68,6 +72,8 @@ const FIRST_WITH = {
   gicPriorityBitsByCpu: 'virt-7.1',
   /** Virtio queue reset (VIRTIO_F_RING_RESET). */
   virtioRingReset: 'virt-7.2',
+  /** Entropy devices on PCI have message interrupts. */
+  rngVectors: 'virt-7.2',
   /** A disabled high region takes no address space. */
   compactHighmem: 'virt-7.2',
 } as const satisfies Record<string, VirtMachine>;

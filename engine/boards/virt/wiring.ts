@@ -1,28 +1,47 @@
+import { busMaster, type Doorbell, PhysicalSpace } from '../../base/address-space.ts';
 import type { Device, DevicePorts, DmaPort, InterruptLine } from '../../base/device.ts';
 import { CfiFlash, type FlashStorage } from '../../devices/cfi-flash.ts';
 import { FW_CFG_ID, FwCfg, type FwCfgItem } from '../../devices/fw-cfg.ts';
 import { Gicv2 } from '../../devices/gic/gicv2.ts';
+import { Gicv2m } from '../../devices/gic/gicv2m.ts';
 import { Gicv3 } from '../../devices/gic/gicv3.ts';
 import type { GicOptions, InterruptController } from '../../devices/gic/interrupt-controller.ts';
+import { Its } from '../../devices/gic/its.ts';
 import { Pl011 } from '../../devices/pl011.ts';
 import { Pl031 } from '../../devices/pl031.ts';
 import { Pl061 } from '../../devices/pl061.ts';
 import type { BlockStorage } from '../../devices/virtio/block-storage.ts';
-import { VirtioBlk } from '../../devices/virtio/virtio-blk.ts';
-import { VirtioConsole } from '../../devices/virtio/virtio-console.ts';
-import type { VirtioBackend } from '../../devices/virtio/virtio-device.ts';
 import { VirtioMmio } from '../../devices/virtio/virtio-mmio.ts';
-import { VirtioRng } from '../../devices/virtio/virtio-rng.ts';
 import type { BootImage } from '../boot.ts';
 import { OptionError } from '../option-error.ts';
-import { affinityGroupSize, type VirtConfig, VIRTIO_MMIO_SLOTS, type VirtioMmioConfig } from './config.ts';
-import { layoutOf, MEMORY_MAP, redistributorRegions, SPI, SPI_COUNT, spiIntId, virtioMmioRegion } from './memory-map.ts';
+import { isVirtioKind, makeBackend, VIRTIO_KINDS } from './backends.ts';
+import {
+  affinityGroupSize,
+  hasIts,
+  VIRTIO_MMIO_SLOTS,
+  type VirtConfig,
+  type VirtioMmioConfig,
+} from './config.ts';
+import {
+  layoutOf,
+  MEMORY_MAP,
+  redistributorRegions,
+  SPI,
+  SPI_COUNT,
+  spiIntId,
+  V2M_SPI_COUNT,
+  virtioMmioRegion,
+} from './memory-map.ts';
+import { type PcieBoard, wirePcie } from './pcie.ts';
 import { hasTrait } from './versions.ts';
 
 /** What the board needs of the machine it is wired into. */
 export interface WiringPorts {
   ports(id: string): DevicePorts;
-  dma(device: string): DmaPort;
+  /** Memory as a device reaches it; observed under its name. Default target: physical memory. */
+  dma(device: string, target?: DmaPort): DmaPort;
+  /** Physical memory, unobserved. */
+  readonly memory: DmaPort;
   entropy(device: string, length: number): Uint8Array;
   flashStorage(bank: 0 | 1): FlashStorage;
   /** Contents of the drive a block device names; undefined if there is none. */
@@ -40,8 +59,11 @@ export interface PlacedDevice {
 export interface Board {
   readonly gic: InterruptController;
   readonly placed: readonly PlacedDevice[];
+  /** Devices without a place of their own: what sits behind the PCIe host. */
+  readonly unplaced: readonly Device[];
   readonly uart: Pl011;
   readonly gpio: Pl061;
+  readonly pcie: PcieBoard;
 }
 
 function createGic(config: VirtConfig, wiring: WiringPorts): InterruptController {
@@ -49,7 +71,6 @@ function createGic(config: VirtConfig, wiring: WiringPorts): InterruptController
     cpus: config.smp.cpus,
     intids: SPI_COUNT + 32,
     cpusPerCluster: affinityGroupSize(config),
-    lpis: false,
     ...wiring.gic,
   };
   if (config.gicVersion === 2) return new Gicv2(options);
@@ -77,25 +98,31 @@ function placeGic(config: VirtConfig, gic: InterruptController): PlacedDevice[] 
   return placed;
 }
 
-/** Types of `-device` that can sit behind a virtio-mmio transport. */
-export const VIRTIO_TYPES = ['virtio-blk', 'virtio-serial', 'virtio-rng'] as const;
-
-function backend(device: VirtioMmioConfig, wiring: WiringPorts): VirtioBackend {
-  switch (device.type) {
-    case 'virtio-blk': {
-      const drive = String(device.properties['drive'] ?? '');
-      const storage = wiring.drive(drive);
-      if (storage === undefined) throw new OptionError(`-device virtio-blk-device,drive=${drive}: there is no such -drive`);
-      const serial = device.properties['serial'];
-      return new VirtioBlk({ storage, ...(serial === undefined ? {} : { serial: String(serial) }) });
-    }
-    case 'virtio-serial':
-      return new VirtioConsole();
-    case 'virtio-rng':
-      return new VirtioRng({ entropy: (length) => wiring.entropy(device.id, length) });
-    default:
-      throw new OptionError(`-device ${device.type}-device: virtrace has ${VIRTIO_TYPES.join(', ')} behind virtio-mmio`);
+function backend(device: VirtioMmioConfig, wiring: WiringPorts) {
+  const { type, id, properties } = device;
+  const option = `-device ${type}-device`;
+  if (!isVirtioKind(type)) {
+    throw new OptionError(`${option}: virtrace has ${VIRTIO_KINDS.join(', ')} behind virtio-mmio`);
   }
+  return makeBackend({ option, kind: type, id, properties }, wiring);
+}
+
+/** What messages are written to: the v2m frame of a GICv2, the ITS of a GICv3, or nothing (its=off). */
+function messageController(
+  config: VirtConfig,
+  gic: InterruptController,
+  wiring: WiringPorts,
+): { placed: PlacedDevice; doorbell: Doorbell } | undefined {
+  if (gic.version === 2) {
+    const lines = Array.from({ length: V2M_SPI_COUNT }, (_, n) => gic.spi(spiIntId(SPI.v2m + n)));
+    const region = MEMORY_MAP.gicV2m;
+    const device = new Gicv2m({ ...wiring.ports('gicv2m'), lines }, spiIntId(SPI.v2m));
+    return { placed: { ...region, device }, doorbell: device.doorbell(region.base) };
+  }
+  if (!hasIts(config)) return undefined;
+  const region = MEMORY_MAP.gicIts;
+  const device = new Its({ ...wiring.ports('its'), dma: wiring.dma('its') }, gic as Gicv3);
+  return { placed: { ...region, device }, doorbell: device.doorbell(region.base) };
 }
 
 function u16(value: number): Uint8Array {
@@ -115,8 +142,10 @@ function fwCfgItems(config: VirtConfig, boot: BootImage): FwCfgItem[] {
     { selector: 0x0e, data: u16(0) },
   ];
   const { kernel, initrd, commandLine } = boot.fwCfg ?? {};
-  if (kernel !== undefined) items.push({ selector: 0x08, data: u32(kernel.length) }, { selector: 0x11, data: kernel });
-  if (initrd !== undefined) items.push({ selector: 0x0b, data: u32(initrd.length) }, { selector: 0x12, data: initrd });
+  if (kernel !== undefined)
+    items.push({ selector: 0x08, data: u32(kernel.length) }, { selector: 0x11, data: kernel });
+  if (initrd !== undefined)
+    items.push({ selector: 0x0b, data: u32(initrd.length) }, { selector: 0x12, data: initrd });
   if (commandLine !== undefined) {
     const data = new Uint8Array([...new TextEncoder().encode(commandLine), 0]);
     items.push({ selector: 0x14, data: u32(data.length) }, { selector: 0x15, data });
@@ -125,7 +154,12 @@ function fwCfgItems(config: VirtConfig, boot: BootImage): FwCfgItem[] {
 }
 
 /** Builds every device of the board and connects its interrupt lines. */
-export function wireVirt(config: VirtConfig, boot: BootImage, baseSeconds: number, wiring: WiringPorts): Board {
+export function wireVirt(
+  config: VirtConfig,
+  boot: BootImage,
+  baseSeconds: number,
+  wiring: WiringPorts,
+): Board {
   const gic = createGic(config, wiring);
   const spi = (number: number): InterruptLine => gic.spi(spiIntId(number));
   const placed = placeGic(config, gic);
@@ -165,5 +199,17 @@ export function wireVirt(config: VirtConfig, boot: BootImage, baseSeconds: numbe
     );
     placed.push({ ...virtioMmioRegion(slot), device: transport });
   }
-  return { gic, placed, uart, gpio };
+  const messages = messageController(config, gic, wiring);
+  if (messages !== undefined) placed.push(messages.placed);
+  const space = new PhysicalSpace(wiring.memory, messages === undefined ? [] : [messages.doorbell]);
+  const pcie = wirePcie(config, {
+    ports: (id) => wiring.ports(id),
+    drive: (id) => wiring.drive(id),
+    entropy: (id, length) => wiring.entropy(id, length),
+    dma: (id, requesterId) => wiring.dma(id, busMaster(space, requesterId).dma),
+    lines: [spi(SPI.pcie), spi(SPI.pcie + 1), spi(SPI.pcie + 2), spi(SPI.pcie + 3)],
+    firmware: boot.kind === 'firmware',
+  });
+  placed.push(...pcie.placed);
+  return { gic, placed, unplaced: pcie.functions, uart, gpio, pcie };
 }

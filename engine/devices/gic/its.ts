@@ -2,7 +2,7 @@ import type { Doorbell } from '../../base/address-space.ts';
 import type { Device, DevicePorts, DeviceState, DmaPort } from '../../base/device.ts';
 import { findRegister, type RegisterMap } from '../../base/register-map.ts';
 import type { Gicv3 } from './gicv3.ts';
-import { COMMAND_BYTES, decodeCommand, isLpi, type ItsCommand } from './its-commands.ts';
+import { COMMAND_BYTES, decodeCommand, type ItsCommand, isLpi } from './its-commands.ts';
 import {
   BASER_COLLECTIONS,
   BASER_COUNT,
@@ -19,7 +19,13 @@ import {
   GITS_TYPER,
   ITS_ID,
 } from './its-registers.ts';
-import { type DeviceEntry, type InterruptEntry, ItsTables, tableSetup, type TableSetup } from './its-tables.ts';
+import {
+  type DeviceEntry,
+  type InterruptEntry,
+  ItsTables,
+  type TableSetup,
+  tableSetup,
+} from './its-tables.ts';
 import { LpiRedistributors } from './lpi-tables.ts';
 
 export interface ItsPorts extends DevicePorts {
@@ -141,7 +147,10 @@ export class Its implements Device {
         return;
       case GITS.CBASER:
       case GITS.CBASER + 4:
-        if (this.#enabled) return this.#readOnlyNow(offset);
+        if (this.#enabled) {
+          this.#readOnlyNow(offset);
+          return;
+        }
         this.#commandBase[word] = value;
         this.#commandRead.fill(0);
         return;
@@ -153,7 +162,10 @@ export class Its implements Device {
       case GITS.CREADR:
       case GITS.CREADR + 4:
         // QEMU: only with one security state.
-        if (!this.#gic.singleState) return this.#readOnlyNow(offset);
+        if (!this.#gic.singleState) {
+          this.#readOnlyNow(offset);
+          return;
+        }
         this.#commandRead[word] = word === 0 ? value & ~STALLED : value;
         return;
     }
@@ -210,7 +222,8 @@ export class Its implements Device {
       return;
     }
     while (at !== end) {
-      if (!this.#ports.dma.read(base + at * COMMAND_BYTES, this.#command)) return this.#stall('the command queue');
+      if (!this.#ports.dma.read(base + at * COMMAND_BYTES, this.#command))
+        return this.#stall('the command queue');
       const command = decodeCommand(this.#commandView);
       this.#ports.observer.note('its-command', { ...command });
       if (this.#carryOut(command) === 'stall') return this.#stall(command.name);
@@ -276,7 +289,8 @@ export class Its implements Device {
 
   #mapDevice(id: number, size: number, ittAddress: number, valid: boolean): Outcome {
     const table = this.#deviceTable();
-    if (table === undefined || id >= table.entries) return this.#skip(`MAPD of device 0x${id.toString(16)}: not in the table`);
+    if (table === undefined || id >= table.entries)
+      return this.#skip(`MAPD of device 0x${id.toString(16)}: not in the table`);
     if (valid && size >= EVENT_ID_BITS) return this.#skip(`MAPD with ${size + 1} event ID bits`);
     return this.#tables.writeDevice(table, id, valid ? { size, ittAddress } : undefined) ? 'next' : 'stall';
   }
@@ -290,7 +304,13 @@ export class Its implements Device {
     return this.#tables.writeCollection(table, collection, valid ? cpu : undefined) ? 'next' : 'stall';
   }
 
-  #mapInterrupt(command: { name: string; device: number; event: number; intid: number; collection: number }): Outcome {
+  #mapInterrupt(command: {
+    name: string;
+    device: number;
+    event: number;
+    intid: number;
+    collection: number;
+  }): Outcome {
     const { device: id, event, intid, collection } = command;
     const device = this.#device(id, event);
     if (typeof device === 'string') return device;
@@ -344,7 +364,8 @@ export class Its implements Device {
     if (interrupt === 'invalid') {
       return this.#skip(`event ${event} of device 0x${id.toString(16)} is not mapped`);
     }
-    if (!isLpi(interrupt.intid)) return this.#skip(`event ${event} names ${interrupt.intid}, which is no LPI`);
+    if (!isLpi(interrupt.intid))
+      return this.#skip(`event ${event} names ${interrupt.intid}, which is no LPI`);
     const cpu = this.#collectionCpu(interrupt.collection);
     return typeof cpu === 'string' ? cpu : { device, interrupt, cpu };
   }

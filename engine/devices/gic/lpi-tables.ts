@@ -119,7 +119,9 @@ export class LpiRedistributors implements LpiTables {
   /** GICR_PROPBASER bits 51:12. */
   #configurationBase(cpu: number): number {
     const { propertiesBase } = this.#gic;
-    return (propertiesBase[cpu * 2 + 1]! & 0xf_ffff) * 2 ** 32 + ((propertiesBase[cpu * 2]! & 0xffff_f000) >>> 0);
+    return (
+      (propertiesBase[cpu * 2 + 1]! & 0xf_ffff) * 2 ** 32 + ((propertiesBase[cpu * 2]! & 0xffff_f000) >>> 0)
+    );
   }
 
   #pendingTable(cpu: number, count: number): Uint8Array | undefined {

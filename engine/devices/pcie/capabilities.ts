@@ -49,13 +49,31 @@ export function addEndpointExpress(config: ConfigSpace, at: number): void {
     reset: 2,
     fields: [bits('Version', 3, 0), bits('PortType', 7, 4, '0 endpoint, 4 root port'), bit('Slot', 8)],
   });
-  config.add({ name: 'PCIE_DEVCAP', offset: at + 4, width: 4, reset: 0x1000_8000, fields: [bit('RBER', 15), bit('FLR', 28)] });
+  config.add({
+    name: 'PCIE_DEVCAP',
+    offset: at + 4,
+    width: 4,
+    reset: 0x1000_8000,
+    fields: [bit('RBER', 15), bit('FLR', 28)],
+  });
   // The bit that starts a reset reads as zero: PciFunctions with this capability watch for it.
   config.add({ name: 'PCIE_DEVCTL', offset: at + 8, width: 2, write: 0x000f, fields: devctlFields });
   config.add({ name: 'PCIE_DEVSTA', offset: at + 10, width: 2, clear: 0x000f });
-  config.add({ name: 'PCIE_LNKCAP', offset: at + 12, width: 4, reset: 0x411, fields: [bits('Speed', 3, 0), bits('Width', 9, 4)] });
+  config.add({
+    name: 'PCIE_LNKCAP',
+    offset: at + 12,
+    width: 4,
+    reset: 0x411,
+    fields: [bits('Speed', 3, 0), bits('Width', 9, 4)],
+  });
   config.add({ name: 'PCIE_LNKCTL', offset: at + 16, width: 2, write: 0x00c0 });
-  config.add({ name: 'PCIE_LNKSTA', offset: at + 18, width: 2, reset: 0x0011, fields: [bits('Speed', 3, 0), bits('Width', 9, 4)] });
+  config.add({
+    name: 'PCIE_LNKSTA',
+    offset: at + 18,
+    width: 2,
+    reset: 0x0011,
+    fields: [bits('Speed', 3, 0), bits('Width', 9, 4)],
+  });
   config.add({ name: 'PCIE_DEVCAP2', offset: at + 36, width: 4, reset: 0x0030_0000 });
   config.add({ name: 'PCIE_DEVCTL2', offset: at + 40, width: 2, write: 0x8000 });
   config.endWithoutExtended();
@@ -94,9 +112,21 @@ export function addRootPortExpress(config: ConfigSpace, at: number, slot: number
     fields: [bits('Version', 3, 0), bits('PortType', 7, 4, '0 endpoint, 4 root port'), bit('Slot', 8)],
   });
   config.add({ name: 'PCIE_DEVCAP', offset: at + 4, width: 4, reset: 0x8000, fields: [bit('RBER', 15)] });
-  config.add({ name: 'PCIE_DEVCTL', offset: at + 8, width: 2, write: 0x000f, fields: devctlFields.slice(0, 4) });
+  config.add({
+    name: 'PCIE_DEVCTL',
+    offset: at + 8,
+    width: 2,
+    write: 0x000f,
+    fields: devctlFields.slice(0, 4),
+  });
   config.add({ name: 'PCIE_DEVSTA', offset: at + 10, width: 2, clear: 0x000f });
-  config.add({ name: 'PCIE_LNKCAP', offset: at + 12, width: 4, reset: 0x0030_0604, fields: [bits('Speed', 3, 0), bits('Width', 9, 4), bit('DLLLARC', 20)] });
+  config.add({
+    name: 'PCIE_LNKCAP',
+    offset: at + 12,
+    width: 4,
+    reset: 0x0030_0604,
+    fields: [bits('Speed', 3, 0), bits('Width', 9, 4), bit('DLLLARC', 20)],
+  });
   config.add({ name: 'PCIE_LNKCTL', offset: at + 16, width: 2 });
   config.add({
     name: 'PCIE_LNKSTA',

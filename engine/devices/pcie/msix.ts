@@ -74,8 +74,7 @@ export class Msix {
       size: msixLayout(vectors).size,
       registers: msixRegisterMap(vectors),
       // QEMU: words only.
-      accepts: (offset, size) =>
-        size >= 4 || (offset >= this.#table.length && !this.#inPending(offset)),
+      accepts: (offset, size) => size >= 4 || (offset >= this.#table.length && !this.#inPending(offset)),
       read: (offset, size) => this.#read(offset, size),
       write: (offset, size, value) => this.#write(offset, size, value),
     };

@@ -1,9 +1,9 @@
 import type { RequesterId } from '../../base/address-space.ts';
-import type { AccessSize } from '../../base/units.ts';
 import type { Device, DevicePorts, DeviceState, DmaPort, StateValue } from '../../base/device.ts';
 import { bits, type Register, type RegisterMap } from '../../base/register-map.ts';
+import type { AccessSize } from '../../base/units.ts';
 import { addBridgeHeader, addEndpointHeader, type PciIdentity } from './config-header.ts';
-import { COMMAND, CONFIG, ConfigSpace, type ConfigSize, STATUS_INTX } from './config-space.ts';
+import { COMMAND, CONFIG, type ConfigSize, ConfigSpace, STATUS_INTX } from './config-space.ts';
 
 /** What a function needs of the bus it sits on. */
 export interface PciSlot {
@@ -190,7 +190,8 @@ export abstract class PciFunction implements Device {
     const before = this.command;
     this.writeConfig(offset, size, value >>> 0);
     const after = this.command;
-    if (offset < CONFIG.CapabilitiesPointer || offset + size > CONFIG.BridgeControl) this.slot.decodeChanged();
+    if (offset < CONFIG.CapabilitiesPointer || offset + size > CONFIG.BridgeControl)
+      this.slot.decodeChanged();
     if (before !== after) {
       this.updateIntx();
       this.commandChanged(before, after);
@@ -238,6 +239,10 @@ export abstract class PciFunction implements Device {
 }
 
 /** Registers of a BAR that holds nothing but bytes. */
-export function plainRegisters(device: string, reference: string, registers: readonly Register[]): RegisterMap {
+export function plainRegisters(
+  device: string,
+  reference: string,
+  registers: readonly Register[],
+): RegisterMap {
   return { device, reference, registers };
 }

@@ -1,6 +1,6 @@
 import type { Device, InterruptLine } from '../../base/device.ts';
 import type { RegisterMap } from '../../base/register-map.ts';
-import { barDevice, type Bar, type PciFunction, type PciSlot } from './pci-function.ts';
+import { type Bar, barDevice, type PciFunction, type PciSlot } from './pci-function.ts';
 
 /** A range of bus addresses, `end` excluded. */
 export interface AddressRange {
@@ -305,4 +305,3 @@ function subtract(ranges: readonly AddressRange[], taken: AddressRange): Address
     return rest;
   });
 }
-

@@ -217,7 +217,13 @@ export class VirtioPci extends PciFunction {
       config.add({ name: `${prefix}_TYPE`, offset: start + 3, width: 1, reset: type });
       const isAccess = type === CFG_TYPE_PCI;
       const bar = isAccess ? 0 : MODERN_BAR;
-      config.add({ name: `${prefix}_BAR`, offset: start + 4, width: 1, reset: bar, write: isAccess ? 0xff : 0 });
+      config.add({
+        name: `${prefix}_BAR`,
+        offset: start + 4,
+        width: 1,
+        reset: bar,
+        write: isAccess ? 0xff : 0,
+      });
       const write = isAccess ? 0xffff_ffff : 0;
       config.add({ name: `${prefix}_OFFSET`, offset: start + 8, width: 4, reset: offset, write });
       config.add({ name: `${prefix}_LENGTH`, offset: start + 12, width: 4, reset: length, write });
@@ -228,7 +234,12 @@ export class VirtioPci extends PciFunction {
       const isNotify = type === STRUCTURES.notify.type;
       const start = add(type, name, isNotify ? NOTIFY_CAP_BYTES : CAP_BYTES, offset, STRUCTURE_BYTES);
       if (!isNotify) continue;
-      config.add({ name: 'VIRTIO_NOTIFY_MULTIPLIER', offset: start + 16, width: 4, reset: NOTIFY_MULTIPLIER });
+      config.add({
+        name: 'VIRTIO_NOTIFY_MULTIPLIER',
+        offset: start + 16,
+        width: 4,
+        reset: NOTIFY_MULTIPLIER,
+      });
     }
     this.#accessAt = add(CFG_TYPE_PCI, 'PCI_CFG', ACCESS_CAP_BYTES, 0, 0);
     config.add({
@@ -266,10 +277,7 @@ export class VirtioPci extends PciFunction {
   }
 
   /** Virtio 1.2, 4.1.4.9: an access to the data field of the capability is one to the BAR it names. */
-  #throughConfig(
-    offset: number,
-    size: number,
-  ): { bar: number; at: number; length: 1 | 2 | 4 } | undefined {
+  #throughConfig(offset: number, size: number): { bar: number; at: number; length: 1 | 2 | 4 } | undefined {
     const data = this.#accessAt + 16;
     if (offset >= data + 4 || offset + size <= data) return undefined;
     const bar = this.config.bytes[this.#accessAt + 4]!;
@@ -350,9 +358,7 @@ export class VirtioPci extends PciFunction {
         return this.#deviceFeatureSelect;
       case COMMON.device_feature: {
         if (this.#deviceFeatureSelect > 1) return 0;
-        return Number(
-          BigInt.asUintN(32, virtio.modernFeatures >> BigInt(32 * this.#deviceFeatureSelect)),
-        );
+        return Number(BigInt.asUintN(32, virtio.modernFeatures >> BigInt(32 * this.#deviceFeatureSelect)));
       }
       case COMMON.driver_feature_select:
         return this.#driverFeatureSelect;

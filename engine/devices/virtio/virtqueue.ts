@@ -184,6 +184,12 @@ export class Virtqueue {
     return chain;
   }
 
+  /** Puts the chains taken last back, as if they had not been taken. Nothing may have been pushed since. */
+  unpop(chains: readonly Chain[]): void {
+    this.#availIndex = (this.#availIndex - chains.length) & 0xffff;
+    this.#inFlight = Math.max(0, this.#inFlight - chains.length);
+  }
+
   /** Gives a chain back with the number of bytes written into it. The guest is told by `signal()`. */
   push(chain: Chain, written: number): void {
     if (this.desc === 0 || this.#owner.broken) return;
