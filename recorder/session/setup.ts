@@ -56,6 +56,8 @@ export interface EngineChoices extends RunningChoices {
   readonly observe: Observed;
 }
 
+/** Bytes. */
+const SECTOR = 512;
 const DRIVE_PREFIX = 'drive:';
 
 export function driveRole(id: string): string {
@@ -102,7 +104,11 @@ function drivesOf({ images, readOnlyDrives }: SessionSpec): { [id: string]: CowB
       sizeBytes: source.size,
       read: (offset, into) => into.set(source.read(offset, into.length)),
     };
-    drives[id] = new CowBlockStorage(blocks, { readOnly: readOnlyDrives.includes(id) });
+    drives[id] = new CowBlockStorage(blocks, {
+      readOnly: readOnlyDrives.includes(id),
+      // QEMU: a disk has whole sectors; zeros follow an image that ends inside one.
+      sizeBytes: Math.ceil(source.size / SECTOR) * SECTOR,
+    });
   }
   return drives;
 }
