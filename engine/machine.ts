@@ -610,6 +610,11 @@ export class Machine {
     return before;
   }
 
+  /** Changes which events are made. */
+  observe(observed: Observed): void {
+    this.#observe = observed;
+  }
+
   #guestError(device: string, offset: number, message: string): void {
     if (this.#sink === undefined) return;
     this.#emit({ ...this.#stamp(this.cluster?.running ?? -1), kind: 'guest-error', device, offset, message });

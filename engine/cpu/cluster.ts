@@ -97,7 +97,7 @@ export class CpuCluster {
   readonly code: CodeCache;
   readonly ports: ClusterPorts;
   readonly breakpoints: Breakpoints;
-  /** False: runs pass breakpoints, watched ranges and `stopBefore` (a debugger's step over one). */
+  /** False: runs pass breakpoints and watched ranges (a debugger's step over one). */
   armed = true;
   /** Stops before the first instruction of a turn of this CPU; -1 none. */
   stopBefore = -1;
@@ -380,7 +380,7 @@ export class CpuCluster {
     this.#limit = limit;
     this.#left = limit;
     this.#effect = false;
-    this.#stop = this.armed && index === this.stopBefore;
+    this.#stop = index === this.stopBefore;
     try {
       return this.#turn(s);
     } finally {

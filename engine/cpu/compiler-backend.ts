@@ -1,6 +1,8 @@
 import { pushCondition, setArithmeticFlags } from './flags.ts';
-import { CPU_C, CPU_EXIT, CPU_N, CPU_V, CPU_Z, SLOT_SINK, SLOT_SP, SLOT_ZR } from './helpers/layout.ts';
+import { CPU_C, CPU_EXIT, CPU_FLAG_A, CPU_FLAG_B, CPU_FLAG_KIND, CPU_N, CPU_V, CPU_Z, SLOT_SINK, SLOT_ZR } from './helpers/layout.ts';
 import { TLB_BYTES, TLB_ENTRIES, TLB_SET } from './helpers/heap-layout.ts';
+import { bitOfSlot, FLAGS_DYNAMIC, type RegisterMask } from './region-analysis.ts';
+import { FLAGS } from './uop-effects.ts';
 import type { Backend, Flag, Helper, Operand } from './uops.ts';
 import type { Code } from './wasm/emitter.ts';
 
@@ -29,14 +31,6 @@ export const LOCAL = {
 export const FIXED_LOCALS = { i32: 10, i64: 14, i32Again: 4 } as const;
 export const FIRST_REGISTER = 29;
 
-/**
- * How the flags are held: 0 = in N, Z, C, V; otherwise as the operands FA, FB of the operation that set them
- * (narrow operands zero-extended; a logical result sign-extended in FA).
- */
-export const FLAGS = { PLAIN: 0, ADD64: 1, ADD32: 2, SUB64: 3, SUB32: 4, LOGIC: 5 } as const;
-/** Not known when compiling: local KIND says. */
-export const FLAGS_DYNAMIC = -1;
-
 const FLAG_LOCAL = { N: LOCAL.N, Z: LOCAL.Z, C: LOCAL.C, V: LOCAL.V } as const;
 export const FLAG_OFFSET = { N: CPU_N, Z: CPU_Z, C: CPU_C, V: CPU_V } as const;
 
@@ -55,13 +49,16 @@ export interface Operands {
 export class CompilerBackend implements Backend {
   readonly c: Code;
   readonly operands: Operands = { d: 0, n: 0, m: 0, a: 0, x: 0, lo: 0, hi: 0 };
-  /** Compile-time knowledge of the flags. */
-  flags: number = FLAGS_DYNAMIC;
-  /** Distance of the block's first instruction from the start of the page. */
+  /** What is known of the flags: a FLAGS kind, or FLAGS_DYNAMIC (then local KIND says). */
+  flags: number = FLAGS.INHERITED;
+  /** N, Z, C and V hold the flags as well. */
+  plainToo = false;
+  /** Distance of the block's first instruction from the start of the entry's page. */
   blockOffset = 0;
+  /** Registers written since CPU state was last true. */
+  dirty: RegisterMask = 0;
   /** Local of a register slot. */
   readonly registers = new Map<number, number>();
-  readonly written = new Set<number>();
   readonly #helperIndex: (name: Helper) => number;
   /** Emits the departure at the present instruction; the reason is in CPU_EXIT. */
   leave: (inside: number) => void = () => {};
@@ -93,7 +90,7 @@ export class CompilerBackend implements Backend {
     value();
     if (slot === SLOT_SINK) this.c.op('drop');
     else {
-      if (slot <= SLOT_SP) this.written.add(slot);
+      this.dirty |= bitOfSlot(slot);
       this.c.set(this.local(slot));
     }
   }
@@ -107,18 +104,70 @@ export class CompilerBackend implements Backend {
     this.c.i32(this.operands.x);
   }
 
-  /** Makes N, Z, C and V true, whatever form the flags have. */
-  materialise(): void {
-    if (this.flags === FLAGS.PLAIN) return;
-    if (this.flags === FLAGS_DYNAMIC) {
-      // Straight-line code for each kind behind one test of the common case.
-      this.c.get(LOCAL.KIND).if();
-      emitMaterialise(this.c);
-      this.c.end();
-    } else emitPlain(this.c, this.flags);
-    this.flags = FLAGS.PLAIN;
-    this.c.i32(FLAGS.PLAIN).set(LOCAL.KIND);
+  /** At the start of a block. */
+  setFlagState(kind: number): void {
+    this.flags = kind;
+    this.plainToo = kind === FLAGS.PLAIN;
   }
+
+  /** Makes locals N, Z, C and V true, whatever form the flags have. */
+  materialise(): void {
+    if (this.plainToo) return;
+    const { c } = this;
+    if (this.flags === FLAGS.INHERITED) {
+      c.get(LOCAL.CPU);
+      this.call('plain_flags');
+      this.loadPlain();
+    } else if (this.flags === FLAGS_DYNAMIC) {
+      c.get(LOCAL.KIND).if();
+      c.get(LOCAL.KIND).i32(FLAGS.INHERITED).op('i32_ne').if();
+      this.#storeHeld();
+      c.end();
+      c.get(LOCAL.CPU);
+      this.call('plain_flags');
+      this.loadPlain();
+      c.end();
+    } else emitPlain(c, this.flags);
+    this.plainToo = true;
+  }
+
+  #storeHeld(): void {
+    this.c.get(LOCAL.CPU).get(LOCAL.KIND).mem('i32_store', CPU_FLAG_KIND);
+    this.c.get(LOCAL.CPU).get(LOCAL.FA).mem('i64_store', CPU_FLAG_A);
+    this.c.get(LOCAL.CPU).get(LOCAL.FB).mem('i64_store', CPU_FLAG_B);
+  }
+
+  loadPlain(): void {
+    for (const flag of ['N', 'Z', 'C', 'V'] as const) {
+      this.c.get(LOCAL.CPU).mem(flag === 'N' || flag === 'Z' ? 'i64_load' : 'i32_load', FLAG_OFFSET[flag]).set(FLAG_LOCAL[flag]);
+    }
+  }
+
+  storePlain(): void {
+    for (const flag of ['N', 'Z', 'C', 'V'] as const) {
+      this.c.get(LOCAL.CPU).get(FLAG_LOCAL[flag]).mem(flag === 'N' || flag === 'Z' ? 'i64_store' : 'i32_store', FLAG_OFFSET[flag]);
+    }
+  }
+
+  /** Brings the flags in CPU state up to date, in whatever form they have. */
+  storeFlags(kind: number): void {
+    const { c } = this;
+    if (kind === FLAGS.INHERITED) return;
+    if (kind === FLAGS_DYNAMIC) {
+      c.get(LOCAL.KIND).i32(FLAGS.INHERITED).op('i32_ne').if();
+      this.#storeHeld();
+      this.storePlain();
+      c.end();
+      return;
+    }
+    c.get(LOCAL.CPU).i32(kind).mem('i32_store', CPU_FLAG_KIND);
+    if (kind === FLAGS.PLAIN) this.storePlain();
+    else {
+      c.get(LOCAL.CPU).get(LOCAL.FA).mem('i64_store', CPU_FLAG_A);
+      if (kind !== FLAGS.LOGIC) c.get(LOCAL.CPU).get(LOCAL.FB).mem('i64_store', CPU_FLAG_B);
+    }
+  }
+
   flag(flag: Flag): void {
     this.materialise();
     this.c.get(FLAG_LOCAL[flag]);
@@ -126,9 +175,9 @@ export class CompilerBackend implements Backend {
   setFlag(flag: Flag, value: () => void): void {
     value();
     this.c.set(FLAG_LOCAL[flag]);
-    // Definitions set all four or have read one of them first.
+    // Definitions set all four, or have read one of them first.
     if (this.flags !== FLAGS.PLAIN) {
-      this.flags = FLAGS.PLAIN;
+      this.setFlagState(FLAGS.PLAIN);
       this.c.i32(FLAGS.PLAIN).set(LOCAL.KIND);
     }
   }
@@ -157,7 +206,7 @@ export class CompilerBackend implements Backend {
     this.#held(FLAGS.LOGIC);
   }
   #held(kind: number): void {
-    this.flags = kind;
+    this.setFlagState(kind);
     this.c.i32(kind).set(LOCAL.KIND);
   }
   condition(cond: number): void {
@@ -288,7 +337,7 @@ function emitPlain(c: Code, kind: number): void {
 class PlainFlags extends CompilerBackend {
   constructor(c: Code) {
     super(c, () => 0);
-    this.flags = FLAGS.PLAIN;
+    this.setFlagState(FLAGS.PLAIN);
   }
   override get64(index: number): void {
     this.c.get(LOCAL.F64 + index);
@@ -299,17 +348,4 @@ class PlainFlags extends CompilerBackend {
   override get32(index: number): void {
     this.c.get(LOCAL.F32 + index);
   }
-}
-
-/** Sets N, Z, C, V for whatever KIND says (not PLAIN). */
-export function emitMaterialise(c: Code): void {
-  c.block();
-  for (const kind of [FLAGS.SUB64, FLAGS.SUB32, FLAGS.LOGIC, FLAGS.ADD64]) {
-    c.get(LOCAL.KIND).i32(kind).op('i32_eq').if();
-    emitPlain(c, kind);
-    c.br(1);
-    c.end();
-  }
-  emitPlain(c, FLAGS.ADD32);
-  c.end();
 }

@@ -1,13 +1,11 @@
 import type { CpuCluster } from './cluster.ts';
-import { CompilerBackend, emitMaterialise, FIXED_LOCALS, FLAG_OFFSET, FLAGS_DYNAMIC, LOCAL } from './compiler-backend.ts';
 import type { CpuState } from './cpu-state.ts';
 import * as L from './helpers/layout.ts';
-import {
-  BLOCK_COMPILED, BLOCK_HEAT, EXIT_BUDGET, EXIT_HOST, EXIT_IRQ, UOP_BYTES,
-} from './helpers/heap-layout.ts';
-import { blockHeat, collectRegion, type Region, type RegionBlock, scopesOf } from './region.ts';
-import { HELPERS, type Helper, UOPS, uop } from './uops.ts';
-import { Code, I32, I64, ModuleBuilder, type ValueType } from './wasm/emitter.ts';
+import { BLOCK_COMPILED, BLOCK_HEAT, G_WALK_PA, UOP_BYTES } from './helpers/heap-layout.ts';
+import { collectRegion, type Region, type RegionLimits } from './region.ts';
+import { HELPER_UOP, RegionEmitter } from './region-emitter.ts';
+import { HELPERS, type Helper } from './uops.ts';
+import { I32, I64, ModuleBuilder, type ValueType } from './wasm/emitter.ts';
 
 /** When to compile, in executions of a block; measured with `npm run bench` (docs/performance.md). */
 export interface CompilerOptions {
@@ -17,28 +15,33 @@ export interface CompilerOptions {
   readonly patience: number;
   /** Regions that are compiled at once. */
   readonly batch: number;
+  readonly limits: RegionLimits;
+  /** A block joins a region if it has run at least this share of the threshold. */
+  readonly warmth: number;
 }
 
-export const DEFAULT_COMPILER: CompilerOptions = { threshold: 1000, patience: 1000, batch: 16 };
+const LIMITS: RegionLimits = { nodes: 24, uops: 300, depth: 0 };
+
+export const DEFAULT_COMPILER: CompilerOptions = { threshold: 10_000, patience: 2000, batch: 16, limits: LIMITS, warmth: 1 / 4 };
 /** Every block from its first execution (tests). */
-export const FORCED_COMPILER: CompilerOptions = { threshold: 1, patience: 1, batch: 1 };
+export const FORCED_COMPILER: CompilerOptions = { threshold: 1, patience: 1, batch: 1, limits: LIMITS, warmth: 0 };
 
 const NEVER = 0x7fffffff;
 /** WebAssembly bytes of live modules; machine code takes several times as much. */
 const MAX_LIVE_BYTES = 40 * 2 ** 20;
 
-/** Instruction helpers that touch X registers or the flags; all others work on V registers, FPCR and FPSR only. */
-const TOUCHES_X = new Set([
-  'op_cvtf_gen', 'op_cvtf_gen_fixed', 'op_fcvt_gen', 'op_fcvtz_gen_fixed', 'op_fmov_from_top', 'op_fmov_from_v',
-  'op_fmov_to_top', 'op_fmov_to_v', 'op_UMOV', 'op_SMOV', 'op_DUP_gen', 'op_INS_gen', 'op_CRC32',
-]);
-const TOUCHES_FLAGS = new Set(['op_fcmp', 'op_fccmp', 'op_fcsel']);
-
+/** A region that waits to be compiled. */
 interface Pending {
-  readonly table: number;
-  readonly frame: number;
-  readonly offset: number;
+  /** Its entry block. */
   readonly block: number;
+  readonly region: Region;
+}
+
+/** A compiled region. */
+interface Compiled {
+  readonly slot: number;
+  readonly block: number;
+  readonly frames: readonly number[];
 }
 
 /**
@@ -50,8 +53,8 @@ export class Compiler {
   readonly #cluster: CpuCluster;
   readonly options: CompilerOptions;
   #pending: Pending[] = [];
-  /** Function table slots by frame, and free ones. */
-  readonly #byFrame = new Map<number, number[]>();
+  /** Regions by the frames their code is in; free slots of the function table. */
+  readonly #byFrame = new Map<number, Set<Compiled>>();
   readonly #free: number[] = [];
   #liveBytes = 0;
   readonly stats = { modules: 0, regions: 0, blocks: 0, bytes: 0 };
@@ -65,22 +68,30 @@ export class Compiler {
   }
 
   #dropped(frame: number | undefined): void {
-    const release = (slots: readonly number[]): void => {
-      for (const slot of slots) {
-        this.#cluster.functions.set(slot, null);
-        this.#free.push(slot);
-      }
-    };
     if (frame === undefined) {
-      for (const slots of this.#byFrame.values()) release(slots);
+      const all = new Set<Compiled>();
+      for (const regions of this.#byFrame.values()) for (const region of regions) all.add(region);
+      for (const region of all) this.#release(region);
       this.#byFrame.clear();
-      this.#liveBytes = 0;
       this.#pending = [];
-    } else {
-      release(this.#byFrame.get(frame) ?? []);
-      this.#byFrame.delete(frame);
-      this.#pending = this.#pending.filter((p) => p.frame !== frame);
+      this.#liveBytes = 0;
+      return;
     }
+    this.#pending = this.#pending.filter((p) => !p.region.frames.includes(frame));
+    for (const region of this.#byFrame.get(frame) ?? []) {
+      this.#release(region);
+      for (const other of region.frames) if (other !== frame) this.#byFrame.get(other)?.delete(region);
+    }
+    this.#byFrame.delete(frame);
+  }
+
+  #release(region: Compiled): void {
+    this.#cluster.functions.set(region.slot, null);
+    this.#free.push(region.slot);
+    const { u32 } = this.#cluster.heap;
+    // The entry may be in another frame than what was dropped: it is interpreted again.
+    u32[(region.block + BLOCK_COMPILED) >>> 2] = 0;
+    u32[(region.block + BLOCK_HEAT) >>> 2] = this.options.threshold;
   }
 
   #hot(s: CpuState): void {
@@ -89,13 +100,38 @@ export class Compiler {
     if (frame === 0) return;
     const { heap } = cluster;
     const offset = s.word(L.CPU_PC) & 0xffc;
-    const table = cluster.code.tableOf(frame, s.word(L.CPU_CONTEXT));
+    const context = s.word(L.CPU_CONTEXT);
+    const table = cluster.code.tableOf(frame, context);
     const block = table === 0 ? 0 : heap.u32[(table + offset) >>> 2]!;
     if (block === 0) return;
     const known = this.#pending.some((p) => p.block === block);
-    if (!known) this.#pending.push({ table, frame, offset, block });
+    if (!known) {
+      const region = collectRegion(heap, offset, {
+        find: (page) => (page === 0 ? { table, frame } : this.#findPage(s, page, context)),
+        isWarm: (address) => this.#isWarm(address),
+      }, this.options.limits);
+      this.#pending.push({ block, region });
+    }
     heap.u32[(block + BLOCK_HEAT) >>> 2] = this.options.patience;
     if (known || this.#pending.length >= this.options.batch) this.#compilePending();
+  }
+
+  /** Code table and frame of a page near that of PC, if it holds blocks. */
+  #findPage(s: CpuState, page: number, context: number): { table: number; frame: number } | undefined {
+    const { helpers, code, heap } = this.#cluster;
+    const va = BigInt.asUintN(64, (s.pc & ~4095n) + BigInt(page * 4096));
+    if (helpers.translate(s.base, va, s.el, 2) !== 0) return undefined;
+    const frame = (helpers.radixEntry(heap.u64[G_WALK_PA >>> 3]!) & ~4095) >>> 0;
+    const table = frame === 0 ? 0 : code.tableOf(frame, context);
+    return table === 0 ? undefined : { table, frame };
+  }
+
+  /** Whether a block has run often enough to be worth a place in a region. */
+  #isWarm(block: number): boolean {
+    const { i32, u32 } = this.#cluster.heap;
+    if (u32[(block + BLOCK_COMPILED) >>> 2] !== 0) return true;
+    const left = i32[(block + BLOCK_HEAT) >>> 2]!;
+    return left > this.options.threshold || this.options.threshold - left >= this.options.threshold * this.options.warmth;
   }
 
   #compilePending(): void {
@@ -103,14 +139,9 @@ export class Compiler {
     const pending = this.#pending;
     this.#pending = [];
     const module = new RegionModule(helperNames);
-    const isWarm = (address: number): boolean => {
-      const { left, compiled } = blockHeat(heap, address);
-      return compiled !== 0 || this.options.threshold - left >= this.options.threshold / 16;
-    };
-    const regions = pending.map(({ table, offset }) => collectRegion(heap, table, offset, isWarm));
-    for (const region of regions) module.discover(heap.u32, region);
+    for (const { region } of pending) module.discover(heap.u32, region);
     module.begin();
-    regions.forEach((region, i) => {
+    pending.forEach(({ region }, i) => {
       module.add(heap.u32, region, `r${i}`);
     });
     const bytes = module.build();
@@ -122,21 +153,22 @@ export class Compiler {
     this.#liveBytes += bytes.length;
     // A bound on code memory: past it everything is dropped at the next safe point, and what is hot comes back.
     if (this.#liveBytes > MAX_LIVE_BYTES) this.#cluster.code.requestFlush();
-    pending.forEach(({ frame, block }, i) => {
+    pending.forEach(({ block, region }, i) => {
       const slot = this.#free.pop() ?? functions.grow(1);
       functions.set(slot, instance.exports[`r${i}`]);
       heap.u32[(block + BLOCK_COMPILED) >>> 2] = slot;
       heap.u32[(block + BLOCK_HEAT) >>> 2] = NEVER;
-      const slots = this.#byFrame.get(frame);
-      if (slots === undefined) this.#byFrame.set(frame, [slot]);
-      else slots.push(slot);
+      const compiled = { slot, block, frames: region.frames };
+      for (const frame of region.frames) {
+        const regions = this.#byFrame.get(frame);
+        if (regions === undefined) this.#byFrame.set(frame, new Set([compiled]));
+        else regions.add(compiled);
+      }
       this.stats.regions += 1;
-      this.stats.blocks += regions[i]!.blocks.length;
+      this.stats.blocks += region.nodes.length;
     });
   }
 }
-
-const HELPER_UOP = uop('helper');
 
 /** One WebAssembly module of regions. Imports come first, so all regions are looked through before the first is emitted. */
 class RegionModule {
@@ -151,7 +183,7 @@ class RegionModule {
   }
 
   discover(u32: Uint32Array, region: Region): void {
-    for (const block of region.blocks) {
+    for (const block of region.nodes) {
       for (let i = 0; i < block.uopCount; i++) {
         const at = (block.uops + i * UOP_BYTES) >>> 2;
         if ((u32[at]! & 0xffff) === HELPER_UOP) this.#wanted.add(this.#helperNames[u32[at + 3]! - 1]!);
@@ -182,250 +214,5 @@ class RegionModule {
 
   build(): Uint8Array<ArrayBuffer> {
     return this.#module.build();
-  }
-}
-
-/** Where a register slot is kept in CPU state. */
-const slotOffset = (slot: number): number => slot * 8;
-
-class RegionEmitter {
-  readonly #u32: Uint32Array;
-  readonly #region: Region;
-  readonly #c = new Code(16384);
-  readonly #b: CompilerBackend;
-  readonly #imports: ReadonlyMap<string, number>;
-  readonly #helperNames: readonly string[];
-  /** Open labels, innermost last: scope indices, and what lies outside them. */
-  readonly #labels: string[] = [];
-  #block!: RegionBlock;
-  #index = 0;
-
-  constructor(u32: Uint32Array, region: Region, imports: ReadonlyMap<string, number>, helperNames: readonly string[]) {
-    this.#u32 = u32;
-    this.#region = region;
-    this.#imports = imports;
-    this.#helperNames = helperNames;
-    this.#b = new CompilerBackend(this.#c, (helper) => imports.get(helper)!);
-    this.#b.leave = (inside) => this.#leave(inside);
-    this.#b.callInstructionHelper = () => this.#instructionHelper();
-  }
-
-  emit(): { locals: ValueType[]; code: Code } {
-    const { blocks, index } = this.#region;
-    const c = this.#c;
-    const edges: [number, number][] = [];
-    blocks.forEach((block, from) => {
-      for (const target of block.targets) {
-        const to = index.get(target);
-        if (to !== undefined) edges.push([from, to]);
-      }
-    });
-    const scopes = scopesOf(blocks.length, edges);
-    const predecessors = new Map<number, number>();
-    for (const [, to] of edges) predecessors.set(to, (predecessors.get(to) ?? 0) + 1);
-    const starts = new Map<number, typeof scopes>();
-    for (const scope of scopes) starts.set(scope.start, [...(starts.get(scope.start) ?? []), scope]);
-
-    this.#open('exit');
-    c.block();
-    const open: { end: number }[] = [];
-    /** Flags at the start of the next block, if it is reached only by falling through. */
-    let fallFlags = FLAGS_DYNAMIC;
-    for (let i = 0; i < blocks.length; i++) {
-      while (open.length > 0 && open.at(-1)!.end === i) {
-        open.pop();
-        this.#labels.pop();
-        c.end();
-      }
-      for (const scope of starts.get(i) ?? []) {
-        open.push(scope);
-        if (scope.kind === 'loop') {
-          this.#labels.push(`loop ${i}`);
-          c.loop();
-        } else {
-          this.#labels.push(`block ${scope.end}`);
-          c.block();
-        }
-      }
-      const entered = (predecessors.get(i) ?? 0) + (i === 0 ? 1 : 0);
-      this.#b.flags = entered === 1 ? fallFlags : FLAGS_DYNAMIC;
-      fallFlags = this.#emitBlock(blocks[i]!, i);
-    }
-    while (open.length > 0) {
-      open.pop();
-      this.#labels.pop();
-      c.end();
-    }
-    c.op('unreachable');
-    c.end(); // exit
-    this.#labels.pop();
-    this.#epilogue();
-
-    const locals: ValueType[] = [];
-    for (let i = 0; i < FIXED_LOCALS.i32; i++) locals.push(I32);
-    for (let i = 0; i < FIXED_LOCALS.i64; i++) locals.push(I64);
-    for (let i = 0; i < FIXED_LOCALS.i32Again; i++) locals.push(I32);
-    for (let i = 0; i < this.#b.registers.size; i++) locals.push(I64);
-    const code = new Code(this.#c.length + 1024);
-    this.#prologue(code);
-    code.raw(c.bytes.subarray(0, c.length));
-    return { locals, code };
-  }
-
-  #open(label: string): void {
-    this.#labels.push(label);
-  }
-
-  /** Depth of a label, plus `inside` ifs that the caller has opened. */
-  #depth(label: string, inside: number): number {
-    const at = this.#labels.lastIndexOf(label);
-    return at < 0 ? -1 : this.#labels.length - 1 - at + inside;
-  }
-
-  #prologue(c: Code): void {
-    c.get(LOCAL.CPU).mem('i32_load', L.CPU_BUDGET).set(LOCAL.BUDGET);
-    c.get(LOCAL.CPU).mem('i32_load', L.CPU_TLB).set(LOCAL.TLB);
-    c.get(LOCAL.CPU).mem('i64_load', L.CPU_PC).i64(-4096, -1).op('i64_and').set(LOCAL.BASE);
-    for (const flag of ['N', 'Z', 'C', 'V'] as const) {
-      c.get(LOCAL.CPU).mem(flag === 'N' || flag === 'Z' ? 'i64_load' : 'i32_load', FLAG_OFFSET[flag]).set(LOCAL[flag]);
-    }
-    for (const [slot, local] of this.#b.registers) {
-      if (slot <= L.SLOT_SP) c.get(LOCAL.CPU).mem('i64_load', slotOffset(slot)).set(local);
-    }
-  }
-
-  #epilogue(): void {
-    const c = this.#c;
-    c.get(LOCAL.KIND).if();
-    emitMaterialise(c);
-    c.end();
-    for (const flag of ['N', 'Z', 'C', 'V'] as const) {
-      c.get(LOCAL.CPU).get(LOCAL[flag]).mem(flag === 'N' || flag === 'Z' ? 'i64_store' : 'i32_store', FLAG_OFFSET[flag]);
-    }
-    for (const slot of this.#b.written) {
-      c.get(LOCAL.CPU).get(this.#b.registers.get(slot)!).mem('i64_store', slotOffset(slot));
-    }
-    c.get(LOCAL.CPU).get(LOCAL.BUDGET).mem('i32_store', L.CPU_BUDGET);
-    c.get(LOCAL.PC);
-  }
-
-  /** PC := page + offset, then to the exit. */
-  #exitTo(offset: number, inside: number): void {
-    this.#c.get(LOCAL.BASE).i64(offset).op('i64_add').set(LOCAL.PC).br(this.#depth('exit', inside));
-  }
-
-  /** Leaves at the present instruction, which has been charged; the rest of the block is given back. */
-  #leave(inside: number): void {
-    const rest = this.#block.count - 1 - this.#index;
-    const c = this.#c;
-    if (rest > 0) c.get(LOCAL.BUDGET).i32(rest).op('i32_add').set(LOCAL.BUDGET);
-    this.#exitTo(this.#block.offset + this.#index * 4, inside);
-  }
-
-  #emitBlock(block: RegionBlock, index: number): number {
-    const c = this.#c;
-    const b = this.#b;
-    const u32 = this.#u32;
-    this.#block = block;
-    b.blockOffset = block.offset;
-    // Charge the block.
-    c.get(LOCAL.BUDGET).i32(block.count).op('i32_sub').tee(LOCAL.BUDGET).i32(0).op('i32_lt_s').if();
-    c.get(LOCAL.BUDGET).i32(block.count).op('i32_add').set(LOCAL.BUDGET);
-    c.get(LOCAL.CPU).i32(EXIT_BUDGET).mem('i32_store', L.CPU_EXIT);
-    this.#exitTo(block.offset, 1);
-    c.end();
-    for (let i = 0; i < block.uopCount; i++) {
-      const at = (block.uops + i * UOP_BYTES) >>> 2;
-      const head = u32[at]!;
-      const regs = u32[at + 1]!;
-      const o = b.operands;
-      const definition = UOPS[head & 0xffff]!;
-      this.#index = (head >>> 16) & 0xff;
-      o.a = head >>> 24;
-      o.d = regs & 0xff;
-      o.n = (regs >>> 8) & 0xff;
-      o.m = (regs >>> 16) & 0xff;
-      o.x = regs >>> 24;
-      o.lo = u32[at + 2]! | 0;
-      o.hi = u32[at + 3]! | 0;
-      switch (definition.kind) {
-        case 'plain':
-          definition.emit(b);
-          break;
-        case 'branch':
-          return this.#goto(block.offset + o.lo, index, 0) ? b.flags : FLAGS_DYNAMIC;
-        case 'branch-if': {
-          const taken = block.offset + o.lo;
-          const next = block.offset + o.hi;
-          definition.emit(b);
-          // The flags as they are now hold on both ways.
-          c.if();
-          this.#goto(taken, index, 1);
-          c.end();
-          return this.#goto(next, index, 0) ? b.flags : FLAGS_DYNAMIC;
-        }
-        case 'branch-register':
-          b.reg('n');
-          c.set(LOCAL.PC).br(this.#depth('exit', 0));
-          return FLAGS_DYNAMIC;
-        case 'host':
-          c.get(LOCAL.CPU).i32(EXIT_HOST).mem('i32_store', L.CPU_EXIT);
-          c.get(LOCAL.CPU).i64(o.lo, 0).mem('i64_store', L.CPU_ADDR);
-          this.#exitTo(block.offset + this.#index * 4, 0);
-          return FLAGS_DYNAMIC;
-        case 'unmask':
-          definition.emit(b);
-          c.get(LOCAL.CPU).mem('i32_load', L.CPU_IRQ);
-          c.get(LOCAL.CPU).mem('i32_load', L.CPU_DAIF).i32(-1).op('i32_xor').op('i32_and').if();
-          c.get(LOCAL.CPU).i32(EXIT_IRQ).mem('i32_store', L.CPU_EXIT);
-          this.#exitTo(block.offset + o.lo, 1);
-          c.end();
-          return this.#goto(block.offset + o.lo, index, 0) ? b.flags : FLAGS_DYNAMIC;
-      }
-    }
-    throw new Error('a block without an end');
-  }
-
-  /** Goes to a page offset: inside the region where a scope allows, else out. True if it falls through to the next block. */
-  #goto(target: number, from: number, inside: number): boolean {
-    const to = this.#region.index.get(target);
-    if (to !== undefined) {
-      if (to === from + 1 && inside === 0 && this.#depth(`loop ${to}`, 0) < 0) return true;
-      const depth = this.#depth(to > from ? `block ${to}` : `loop ${to}`, inside);
-      if (depth >= 0) {
-        this.#c.br(depth);
-        return false;
-      }
-    }
-    this.#exitTo(target, inside);
-    return false;
-  }
-
-  #instructionHelper(): void {
-    const c = this.#c;
-    const b = this.#b;
-    const word = b.operands.lo;
-    const name = this.#helperNames[b.operands.hi - 1]!;
-    const flags = TOUCHES_FLAGS.has(name);
-    const registers = TOUCHES_X.has(name) ? [word & 31, (word >>> 5) & 31, (word >>> 16) & 31] : [];
-    const used = registers.filter((r) => r !== 31);
-    for (const r of used) c.get(LOCAL.CPU).get(b.local(r)).mem('i64_store', slotOffset(r));
-    if (flags) {
-      b.materialise();
-      for (const flag of ['N', 'Z', 'C', 'V'] as const) {
-        c.get(LOCAL.CPU).get(LOCAL[flag]).mem(flag === 'N' || flag === 'Z' ? 'i64_store' : 'i32_store', FLAG_OFFSET[flag]);
-      }
-    }
-    c.get(LOCAL.CPU).i32(word).call(this.#imports.get(name)!);
-    const d = word & 31;
-    if (used.includes(d)) {
-      c.get(LOCAL.CPU).mem('i64_load', slotOffset(d)).set(b.local(d));
-      b.written.add(d);
-    }
-    if (flags) {
-      for (const flag of ['N', 'Z', 'C', 'V'] as const) {
-        c.get(LOCAL.CPU).mem(flag === 'N' || flag === 'Z' ? 'i64_load' : 'i32_load', FLAG_OFFSET[flag]).set(LOCAL[flag]);
-      }
-    }
   }
 }

@@ -1,5 +1,22 @@
 import type { Heap } from '../memory/heap.ts';
 import * as L from './helpers/layout.ts';
+import { FLAGS } from './uop-effects.ts';
+
+/** N Z C V as bits 3:0, of an operation on `a` and `b` (Arm ARM, shared/functions/integer AddWithCarry). */
+function heldFlags(kind: number, a: bigint, b: bigint): number {
+  const wide = kind === FLAGS.ADD64 || kind === FLAGS.SUB64 || kind === FLAGS.LOGIC;
+  const bits = wide ? 64 : 32;
+  const [x, y] = [BigInt.asUintN(bits, a), BigInt.asUintN(bits, b)];
+  const subtract = kind === FLAGS.SUB64 || kind === FLAGS.SUB32;
+  const result = kind === FLAGS.LOGIC ? x : BigInt.asUintN(bits, subtract ? x - y : x + y);
+  const n = result >> BigInt(bits - 1);
+  let nzcv = (n === 1n ? 8 : 0) | (result === 0n ? 4 : 0);
+  if (kind === FLAGS.LOGIC) return nzcv;
+  if (subtract ? x >= y : result < x) nzcv |= 2;
+  const signed = subtract ? BigInt.asIntN(bits, x) - BigInt.asIntN(bits, y) : BigInt.asIntN(bits, x) + BigInt.asIntN(bits, y);
+  if (BigInt.asIntN(bits, result) !== signed) nzcv |= 1;
+  return nzcv;
+}
 
 /** One CPU's architectural state, read and written in place in the linear memory. */
 export class CpuState {
@@ -92,11 +109,14 @@ export class CpuState {
 
   /** N Z C V as bits 3:0. */
   get nzcv(): number {
+    const kind = this.word(L.CPU_FLAG_KIND);
+    if (kind !== FLAGS.PLAIN) this.nzcv = heldFlags(kind, this.long(L.CPU_FLAG_A), this.long(L.CPU_FLAG_B));
     const n = this.word(L.CPU_N + 4) >>> 31;
     const z = this.word(L.CPU_Z) === 0 && this.word(L.CPU_Z + 4) === 0 ? 1 : 0;
     return (n << 3) | (z << 2) | (this.word(L.CPU_C) << 1) | this.word(L.CPU_V);
   }
   set nzcv(value: number) {
+    this.setWord(L.CPU_FLAG_KIND, FLAGS.PLAIN);
     this.setWord(L.CPU_N, 0);
     this.setWord(L.CPU_N + 4, (value & 8) << 28);
     this.setWord(L.CPU_Z, value & 4 ? 0 : 1);

@@ -3,7 +3,7 @@
  * blocks and runs their micro-ops until something needs the host side.
  */
 import {
-  CPU_ADDR, CPU_BUDGET, CPU_C, CPU_DAIF, CPU_EXIT, CPU_IRQ, CPU_N, CPU_PC, CPU_PENDING_INSNS, CPU_TLB, CPU_V, CPU_XTLB, CPU_Z,
+  CPU_ADDR, CPU_BUDGET, CPU_C, CPU_DAIF, CPU_EXIT, CPU_FLAG_KIND, CPU_IRQ, CPU_N, CPU_PC, CPU_PENDING_INSNS, CPU_TLB, CPU_V, CPU_XTLB, CPU_Z,
 } from './helpers/layout.ts';
 import {
   ACC_SINGLE, BLOCK_COMPILED, BLOCK_COUNT, BLOCK_HEADER, BLOCK_HEAT, EXIT_BUDGET, EXIT_HOST, EXIT_HOT, EXIT_IRQ, EXIT_NO_BLOCK,
@@ -259,6 +259,10 @@ function emitDispatch(c: Code, helpers: ReadonlyMap<Helper, number>, regionType:
   leave(EXIT_HOT);
   c.end();
   c.get(CPU).get(ENTRY).mem('i32_store', CPU_BUDGET);
+  // Compiled code may have left the flags as operands.
+  c.get(CPU).mem('i32_load', CPU_FLAG_KIND).if();
+  c.get(CPU).call(helpers.get('plain_flags')!);
+  c.end();
 }
 
 function emitHandler(

@@ -72,6 +72,7 @@ export const HELPERS = {
   store_exclusive: { params: ['i32', 'i64', 'i64', 'i32'], result: 'i32' },
   store_exclusive_pair: { params: ['i32', 'i64', 'i64', 'i64', 'i32'], result: 'i32' },
   alignment_fault: { params: ['i32', 'i64', 'i32'], result: undefined },
+  plain_flags: { params: ['i32'], result: undefined },
   fetch_block: { params: ['i32', 'i64'], result: 'i32' },
 } as const;
 export type Helper = keyof typeof HELPERS;

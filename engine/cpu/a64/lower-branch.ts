@@ -22,8 +22,9 @@ function branchIf(t: Lowering, op: number, n: number, x: number, distance: numbe
   t.end();
 }
 
-function jump(t: Lowering, distance: number): void {
-  t.emit(B, 0, 0, 0, 0, 0, t.offset + distance, 0);
+/** `x` tells the compiler calls (1) and returns (2) from other branches. */
+function jump(t: Lowering, distance: number, call = false): void {
+  t.emit(B, 0, 0, 0, 0, call ? 1 : 0, t.offset + distance, 0);
   t.end();
 }
 
@@ -35,7 +36,7 @@ export const LOWER_BRANCH: { readonly [name: string]: Lower } = {
   B: (w, t) => jump(t, sign(w & 0x3ffffff, 26) * 4),
   BL: (w, t) => {
     link(t);
-    jump(t, sign(w & 0x3ffffff, 26) * 4);
+    jump(t, sign(w & 0x3ffffff, 26) * 4, true);
   },
   B_cond: (w, t) => {
     const cond = w & 15;

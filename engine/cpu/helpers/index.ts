@@ -13,3 +13,4 @@ export * from "./simd-permute";
 export * from "./simd-crypto";
 export * from "./simd-crypto-later";
 export * from "./hash";
+export * from "./flags";

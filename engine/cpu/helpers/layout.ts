@@ -62,6 +62,13 @@ export const CPU_XTLB = 0x1bc;
 export const CPU_CONTEXT = 0x1c0;
 /** Interrupt lines into this CPU (u32), at their DAIF positions: 2 = IRQ, 1 = FIQ. */
 export const CPU_IRQ = 0x1d8;
+/**
+ * How the flags are held (u32): 0 as CPU_N, CPU_Z, CPU_C and CPU_V say; otherwise by the operation that set them and
+ * its operands, a FLAGS kind of uop-effects.ts. Only compiled code leaves it other than 0.
+ */
+export const CPU_FLAG_KIND = 0x1dc;
+export const CPU_FLAG_A = 0x1e0;
+export const CPU_FLAG_B = 0x1e8;
 /** Floating point control and status (u32 each), architectural layout. */
 export const CPU_FPCR = 0x1c8;
 export const CPU_FPSR = 0x1cc;
