@@ -100,7 +100,7 @@ export class CfiFlash implements Device {
     this.id = ports.id;
     this.#ports = ports;
     this.size = options.size ?? 0x400_0000;
-    const log2 = Math.log2(this.size);
+    const log2 = 31 - Math.clz32(this.size);
     if (!Number.isInteger(log2) || log2 < 19 || log2 > 27) {
       throw new Error(`flash size ${this.size} must be a power of two from 512 KiB to 128 MiB`);
     }
@@ -312,7 +312,7 @@ function queryTable(bankSize: number): Uint8Array {
   const table = new Uint8Array(0x52);
   table.set([0x51, 0x52, 0x59, 0x01, 0x00, 0x31, 0x00], 0x10);
   table.set([0x45, 0x55, 0x00, 0x00, 0x07, 0x07, 0x0a, 0x00, 0x04, 0x04, 0x04, 0x00], 0x1b);
-  table.set([Math.log2(chipSize), 0x02, 0x00, 0x0b, 0x00, 0x01], 0x27);
+  table.set([31 - Math.clz32(chipSize), 0x02, 0x00, 0x0b, 0x00, 0x01], 0x27);
   table.set([(blocks - 1) & 0xff, (blocks - 1) >> 8, blockUnits & 0xff, blockUnits >> 8], 0x2d);
   table.set([0x50, 0x52, 0x49, 0x31, 0x30], 0x31);
   table[0x3f] = 0x01;

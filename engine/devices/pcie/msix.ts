@@ -13,7 +13,7 @@ const CAPABILITY_BYTES = 12;
 export function msixLayout(vectors: number): { pba: number; size: number } {
   const pba = Math.max(vectors * ENTRY, 2048);
   const bytes = Math.max(pba + (Math.floor(vectors / 8) + 1) * 8, 4096);
-  return { pba, size: 2 ** Math.ceil(Math.log2(bytes)) };
+  return { pba, size: 2 ** (32 - Math.clz32(bytes - 1)) };
 }
 
 /**

@@ -121,7 +121,7 @@ export class VirtioPci extends PciFunction {
       const bytes = (vectors === 0 ? 20 : 24) + backend.configBytes;
       this.addBar(LEGACY_BAR, {
         kind: 'io',
-        size: 2 ** Math.ceil(Math.log2(bytes)),
+        size: 2 ** (32 - Math.clz32(bytes - 1)),
         registers: legacyRegisterMap(described, vectors > 0),
         read: (offset, size) => legacyRead(this, offset, size),
         write: (offset, size, value) => legacyWrite(this, offset, size, value),
