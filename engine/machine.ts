@@ -1,6 +1,6 @@
 import type { Device, DeviceObserver, DevicePorts, DeviceState, DmaPort, StateValue } from './base/device.ts';
-import type { EventSink, MachineEvent } from './base/events.ts';
 import { deviceTimers, EventQueue } from './base/event-queue.ts';
+import type { EventSink, MachineEvent } from './base/events.ts';
 import type { RegisterMap } from './base/register-map.ts';
 import { hashState } from './base/state-hash.ts';
 import type { Ns, Position } from './base/units.ts';
@@ -10,16 +10,16 @@ import { bootVirt, segmentsAfterReset, type VirtImages } from './boards/virt/boo
 import { affinityGroupSize, type VirtConfig } from './boards/virt/config.ts';
 import { MEMORY_MAP, RAM_BASE } from './boards/virt/memory-map.ts';
 import { type Board, wireVirt } from './boards/virt/wiring.ts';
-import { SysregTable } from './cpu/a64/sysregs.ts';
-import type { GicSysregs, SysregContext } from './cpu/a64/sysreg-types.ts';
 import { GIC_CPU_MAP, PMU_MAP, TIMER_MAP } from './cpu/a64/sysreg-register-maps.ts';
+import type { GicSysregs, SysregContext } from './cpu/a64/sysreg-types.ts';
+import { SysregTable } from './cpu/a64/sysregs.ts';
 import { CpuCluster, GuestMemoryError, type WatchHit } from './cpu/cluster.ts';
 import { Compiler, type CompilerOptions, DEFAULT_COMPILER, FORCED_COMPILER } from './cpu/compiler.ts';
 import { type CpuConfig, type CpuModelName, makeCpuConfig } from './cpu/cpu-models.ts';
 import { loadCpu, saveCpu } from './cpu/cpu-snapshot.ts';
 import { GenericTimers, TIMER_INTID } from './cpu/generic-timer.ts';
 import * as L from './cpu/helpers/layout.ts';
-import { Pmu, PMU_INTID } from './cpu/pmu.ts';
+import { PMU_INTID, Pmu } from './cpu/pmu.ts';
 import { makeSysregContext, type SysregPorts } from './cpu/sysreg-context.ts';
 import { MemorySysregSlots } from './cpu/sysreg-storage.ts';
 import type { Gicv3 } from './devices/gic/gicv3.ts';
@@ -182,7 +182,16 @@ export class Machine {
       hypercall: (cpu, kind) => this.#hypercall(cpu, kind),
       exception: (cpu, what, fromEl, toEl, syndrome, far, pc) => {
         if (!this.#observe.exceptions || this.#sink === undefined) return;
-        this.#emit({ ...this.#stamp(cpu), kind: 'exception', what, fromEl, toEl, syndrome: BigInt(syndrome), faultAddress: far, pc });
+        this.#emit({
+          ...this.#stamp(cpu),
+          kind: 'exception',
+          what,
+          fromEl,
+          toEl,
+          syndrome: BigInt(syndrome),
+          faultAddress: far,
+          pc,
+        });
       },
       guestError: (cpu, message) => this.#guestError(`cpu${cpu}`, 0, message),
       sendEvent: (cpu) => this.#sendEvent(cpu),
@@ -193,7 +202,10 @@ export class Machine {
     if (spec.blockLimit !== undefined) this.cluster.code.blockLimit = spec.blockLimit;
     const { tier } = spec;
     if (tier !== 'interpreted') {
-      this.compiler = new Compiler(this.cluster, tier === 'compiled' ? FORCED_COMPILER : (tier ?? DEFAULT_COMPILER));
+      this.compiler = new Compiler(
+        this.cluster,
+        tier === 'compiled' ? FORCED_COMPILER : (tier ?? DEFAULT_COMPILER),
+      );
     }
     this.memory = new GuestMemory(heap, this.cluster.helpers);
     this.memory.onWrite = () => {
@@ -213,7 +225,8 @@ export class Machine {
       gic: {
         outputs: (cpu, { irq, fiq }) => this.cluster.setInterrupts(cpu, irq, fiq),
         observer: (what, intid, target) => {
-          if (this.#sink !== undefined) this.#emit({ ...this.#stamp(this.cluster.running), kind: 'interrupt', what, intid, target });
+          if (this.#sink !== undefined)
+            this.#emit({ ...this.#stamp(this.cluster.running), kind: 'interrupt', what, intid, target });
         },
         guestError: (device, offset, message) => this.#guestError(device, offset, message),
       },
@@ -245,7 +258,9 @@ export class Machine {
       {
         timers: this.#timers('pmu'),
         slots,
-        lines: Array.from({ length: cpus }, (_, cpu) => (config.cpu.pmu ? gic.ppi(cpu, PMU_INTID) : undefined)),
+        lines: Array.from({ length: cpus }, (_, cpu) =>
+          config.cpu.pmu ? gic.ppi(cpu, PMU_INTID) : undefined,
+        ),
         el: (cpu) => this.cluster.states[cpu]!.el,
         instructions: (cpu) => this.retired(cpu),
         nsPerInstruction: this.#shiftFactor,
@@ -413,7 +428,8 @@ export class Machine {
   receive(device: string, what: string, data: Uint8Array): void {
     const target = this.#devices.get(device);
     if (target?.receive === undefined) throw new Error(`device '${device}' takes no input`);
-    if (this.#sink !== undefined) this.#emit({ ...this.#stamp(-1), kind: 'input', device, what, data: data.slice() });
+    if (this.#sink !== undefined)
+      this.#emit({ ...this.#stamp(-1), kind: 'input', device, what, data: data.slice() });
     target.receive(what, data);
   }
 
@@ -436,8 +452,10 @@ export class Machine {
 
   #loadSegment(segment: { address: number; bytes: Uint8Array; size: number }): void {
     const bank = Math.floor(segment.address / MEMORY_MAP.flash0.size);
-    if (bank < 2) this.flash[bank]!.loadAt(segment.address % MEMORY_MAP.flash0.size, segment.bytes, segment.size);
-    else if (!this.memory.load(segment.address, segment.bytes, segment.size)) throw new Error('a boot segment is outside RAM');
+    if (bank < 2)
+      this.flash[bank]!.loadAt(segment.address % MEMORY_MAP.flash0.size, segment.bytes, segment.size);
+    else if (!this.memory.load(segment.address, segment.bytes, segment.size))
+      throw new Error('a boot segment is outside RAM');
   }
 
   #startCpus(): void {
@@ -542,18 +560,28 @@ export class Machine {
 
   /* ---------------------------------------------------------------- devices */
 
-  #read(cpu: number, access: { address: number; sizeLog2: number; valueLo: number; valueHi: number }): boolean {
+  #read(
+    cpu: number,
+    access: { address: number; sizeLog2: number; valueLo: number; valueHi: number },
+  ): boolean {
     const region = this.#bus.read(access, { cpu, secure: this.config.secure });
     if (region === undefined) return this.#unassigned(cpu, access, false);
     if (this.#sink !== undefined && this.#observe.accesses) this.#observeAccess(cpu, region, access, false);
     return true;
   }
 
-  #write(cpu: number, access: { address: number; sizeLog2: number; valueLo: number; valueHi: number }): boolean {
+  #write(
+    cpu: number,
+    access: { address: number; sizeLog2: number; valueLo: number; valueHi: number },
+  ): boolean {
     const region = this.#bus.find(access.address);
     // Before the write, so that what it causes follows it.
-    if (region !== undefined && this.#sink !== undefined && this.#observe.accesses) this.#observeAccess(cpu, region, access, true);
-    return this.#bus.write(access, { cpu, secure: this.config.secure }) !== undefined || this.#unassigned(cpu, access, true);
+    if (region !== undefined && this.#sink !== undefined && this.#observe.accesses)
+      this.#observeAccess(cpu, region, access, true);
+    return (
+      this.#bus.write(access, { cpu, secure: this.config.secure }) !== undefined ||
+      this.#unassigned(cpu, access, true)
+    );
   }
 
   #unassigned(cpu: number, access: { address: number }, isWrite: boolean): boolean {
@@ -574,7 +602,10 @@ export class Machine {
     const size = 1 << access.sizeLog2;
     const offset = access.address - region.base;
     const target = region.device.resolve?.(offset) ?? { device: region.device.id, offset };
-    const value = size === 8 ? BigInt(access.valueLo >>> 0) | (BigInt(access.valueHi >>> 0) << 32n) : BigInt(access.valueLo >>> 0);
+    const value =
+      size === 8
+        ? BigInt(access.valueLo >>> 0) | (BigInt(access.valueHi >>> 0) << 32n)
+        : BigInt(access.valueLo >>> 0);
     this.#emit({
       ...this.#stamp(cpu),
       kind: 'access',
@@ -591,7 +622,16 @@ export class Machine {
   #observeSysreg(cpu: number, device: string, offset: number, write: boolean, value: bigint): void {
     this.cluster.noteEffect();
     if (this.#sink === undefined || !this.#observe.accesses) return;
-    this.#emit({ ...this.#stamp(cpu), kind: 'access', device, offset, size: 8, write, value, pc: this.cluster.states[cpu]!.pc });
+    this.#emit({
+      ...this.#stamp(cpu),
+      kind: 'access',
+      device,
+      offset,
+      size: 8,
+      write,
+      value,
+      pc: this.cluster.states[cpu]!.pc,
+    });
   }
 
   #stamp(cpu: number): { position: Position; time: Ns; cpu: number } {
@@ -636,10 +676,12 @@ export class Machine {
     const observer: DeviceObserver = {
       guestError: (offset, message) => this.#guestError(id, offset, message),
       output: (bytes) => {
-        if (this.#sink !== undefined) this.#emit({ ...this.#stamp(this.cluster.running), kind: 'output', device: id, bytes });
+        if (this.#sink !== undefined)
+          this.#emit({ ...this.#stamp(this.cluster.running), kind: 'output', device: id, bytes });
       },
       note: (what, fields) => {
-        if (this.#sink !== undefined) this.#emit({ ...this.#stamp(this.cluster.running), kind: 'note', device: id, what, fields });
+        if (this.#sink !== undefined)
+          this.#emit({ ...this.#stamp(this.cluster.running), kind: 'note', device: id, what, fields });
       },
       wantsDetail: () => this.#sink !== undefined && this.#observe.dma,
     };
@@ -705,7 +747,8 @@ export class Machine {
     const devices: { [id: string]: StateValue } = {};
     for (const [id, device] of this.#devices) devices[id] = device.save();
     const drives: { [id: string]: StateValue } = {};
-    for (const [id, drive] of Object.entries(this.#drives)) if (drive.save !== undefined) drives[id] = drive.save();
+    for (const [id, drive] of Object.entries(this.#drives))
+      if (drive.save !== undefined) drives[id] = drive.save();
     return {
       machine: this.#saveMachine(),
       cpus: this.cluster.states.map((_, i) => saveCpu(this.cluster, i)),
@@ -730,10 +773,16 @@ export class Machine {
     const devices = state['devices'] as { [id: string]: DeviceState };
     for (const [id, device] of this.#devices) device.load(devices[id]!);
     const drives = state['drives'] as { [id: string]: DeviceState };
-    for (const [id, drive] of Object.entries(this.#drives)) if (drives[id] !== undefined) drive.load?.(drives[id]);
-    (state['cpus'] as DeviceState[]).forEach((cpu, i) => loadCpu(this.cluster, i, cpu));
+    for (const [id, drive] of Object.entries(this.#drives))
+      if (drives[id] !== undefined) drive.load?.(drives[id]);
+    (state['cpus'] as DeviceState[]).forEach((cpu, i) => {
+      loadCpu(this.cluster, i, cpu);
+    });
     for (let i = 0; i < this.cluster.states.length; i++) {
-      this.cluster.states[i]!.setWord(L.CPU_IRQ, (this.board.gic.irq(i) ? 2 : 0) | (this.board.gic.fiq(i) ? 1 : 0));
+      this.cluster.states[i]!.setWord(
+        L.CPU_IRQ,
+        (this.board.gic.irq(i) ? 2 : 0) | (this.board.gic.fiq(i) ? 1 : 0),
+      );
     }
   }
 
@@ -743,7 +792,8 @@ export class Machine {
     const memory = this.memory.hash();
     const devices: { [id: string]: string } = {};
     for (const [id, device] of this.#devices) devices[id] = hashState(device.save());
-    for (const [id, drive] of Object.entries(this.#drives)) if (drive.save !== undefined) devices[`drive ${id}`] = hashState(drive.save());
+    for (const [id, drive] of Object.entries(this.#drives))
+      if (drive.save !== undefined) devices[`drive ${id}`] = hashState(drive.save());
     const machine = hashState(this.#saveMachine());
     return { cpus, memory, devices, machine, all: hashState({ cpus, memory, devices, machine }) };
   }

@@ -1,19 +1,25 @@
-import { Heap } from '../memory/heap.ts';
+import type { Heap } from '../memory/heap.ts';
 import { instructionSet, usesFpSimd } from './a64/instruction-set.ts';
 import { EC_UNKNOWN } from './a64/sysreg-key.ts';
-import type { SysregTable } from './a64/sysregs.ts';
 import type { El, SysregContext, SysregTrap } from './a64/sysreg-types.ts';
+import type { SysregTable } from './a64/sysregs.ts';
 import { Breakpoints } from './breakpoints.ts';
 import { CodeCache } from './code-cache.ts';
 import type { CpuConfig } from './cpu-models.ts';
 import { CpuState, PSTATE_IL } from './cpu-state.ts';
-import { EC, exceptionReturn, type ExceptionKind, takeException } from './exceptions.ts';
-import * as L from './helpers/layout.ts';
+import { EC, type ExceptionKind, exceptionReturn, takeException } from './exceptions.ts';
 import * as H from './helpers/heap-layout.ts';
+import * as L from './helpers/layout.ts';
 import { type HelperExports, instantiateHelpers, instructionHelperNames } from './helpers.ts';
 import { executeHostInstruction } from './host-instructions.ts';
 import { buildInterpreter } from './interpreter.ts';
-import { CONTEXT_EL0_CACHE, CONTEXT_EL0_ZERO, CONTEXT_FP_TRAP, CONTEXT_SPELX, Translator } from './translator.ts';
+import {
+  CONTEXT_EL0_CACHE,
+  CONTEXT_EL0_ZERO,
+  CONTEXT_FP_TRAP,
+  CONTEXT_SPELX,
+  Translator,
+} from './translator.ts';
 import { HELPERS } from './uops.ts';
 
 /** Why a CPU's turn ended before its limit. */
@@ -45,7 +51,15 @@ export interface ClusterPorts {
   write(cpu: number, access: BusAccess): boolean;
   /** HVC or SMC. True if it was a call to the machine (PSCI); false: the instruction is UNDEFINED. */
   hypercall(cpu: number, kind: 'hvc' | 'smc'): boolean;
-  exception(cpu: number, what: 'sync' | 'irq' | 'fiq' | 'return', from: number, to: number, syndrome: number, far: bigint, pc: bigint): void;
+  exception(
+    cpu: number,
+    what: 'sync' | 'irq' | 'fiq' | 'return',
+    from: number,
+    to: number,
+    syndrome: number,
+    far: bigint,
+    pc: bigint,
+  ): void;
   /** The guest used something that does not exist here. */
   guestError(cpu: number, message: string): void;
   /** SEV: wakes the other CPUs. */
@@ -236,13 +250,15 @@ export class CpuCluster {
    * @throws RangeError if there are more than WATCH_LIST_MAX
    */
   setWatches(ranges: readonly WatchRange[]): void {
-    if (ranges.length > H.WATCH_LIST_MAX) throw new RangeError(`more than ${H.WATCH_LIST_MAX} watched ranges`);
+    if (ranges.length > H.WATCH_LIST_MAX)
+      throw new RangeError(`more than ${H.WATCH_LIST_MAX} watched ranges`);
     const { u32, u64, layout } = this.heap;
     ranges.forEach(({ first, last, virtual, read, write }, i) => {
       const at = layout.watchList + i * H.WATCH_BYTES;
       u64[at >>> 3] = first;
       u64[(at + 8) >>> 3] = last;
-      u32[(at + 16) >>> 2] = (read ? H.WATCH_READ : 0) | (write ? H.WATCH_WRITE : 0) | (virtual ? H.WATCH_VIRTUAL : 0);
+      u32[(at + 16) >>> 2] =
+        (read ? H.WATCH_READ : 0) | (write ? H.WATCH_WRITE : 0) | (virtual ? H.WATCH_VIRTUAL : 0);
     });
     u32[H.G_WATCH_COUNT >>> 2] = ranges.length;
     if (ranges.length > 0) this.helpers.tlbFlushAll();
@@ -251,7 +267,9 @@ export class CpuCluster {
   #watched(base: number, index: number, physical: number, bytes: number, isWrite: boolean): number {
     if (!this.armed) return 0;
     const s = this.states[this.#indexOf(base)]!;
-    return this.ports.watched({ cpu: s.index, index, physical, virtual: s.long(L.CPU_ADDR), bytes, isWrite }) ? 1 : 0;
+    return this.ports.watched({ cpu: s.index, index, physical, virtual: s.long(L.CPU_ADDR), bytes, isWrite })
+      ? 1
+      : 0;
   }
 
   /** For debuggers, between two turns: an interrupt that the next turn would begin with is taken now. */
@@ -277,7 +295,14 @@ export class CpuCluster {
 
   /* ---------------------------------------------------------------- exceptions */
 
-  raise(s: CpuState, target: number, kind: ExceptionKind, returnAddress: bigint, esr?: number, far?: bigint): void {
+  raise(
+    s: CpuState,
+    target: number,
+    kind: ExceptionKind,
+    returnAddress: bigint,
+    esr?: number,
+    far?: bigint,
+  ): void {
     const from = s.el;
     const pc = s.pc;
     takeException(s, this.config, target, kind, returnAddress, esr, far);
@@ -292,7 +317,10 @@ export class CpuCluster {
 
   raiseUndefined(s: CpuState, word: number, unknown: boolean): void {
     if (unknown) {
-      this.ports.guestError(s.index, `instruction 0x${word.toString(16).padStart(8, '0')} at 0x${s.pc.toString(16)} is UNDEFINED`);
+      this.ports.guestError(
+        s.index,
+        `instruction 0x${word.toString(16).padStart(8, '0')} at 0x${s.pc.toString(16)} is UNDEFINED`,
+      );
     }
     this.raiseSync(s, EC.UNKNOWN, 0);
   }
@@ -476,7 +504,8 @@ export class CpuCluster {
     s.setWord(L.CPU_EXIT, H.EXIT_NONE);
     const frame = this.helpers.fetch_frame(s.base, s.pc) >>> 0;
     if (frame !== 0) return frame;
-    if (s.word(L.CPU_EXIT) === H.EXIT_NO_MEMORY) throw new GuestMemoryError(this.heap.layout.frameCount * H.FRAME_SIZE);
+    if (s.word(L.CPU_EXIT) === H.EXIT_NO_MEMORY)
+      throw new GuestMemoryError(this.heap.layout.frameCount * H.FRAME_SIZE);
     this.#left -= 1;
     this.counts.faults += 1;
     this.raiseSync(s, EC.INSTRUCTION_ABORT_LOWER + (s.el === 0 ? 0 : 1), s.word(L.CPU_FAULT), s.pc);
@@ -502,7 +531,8 @@ export class CpuCluster {
       }
     }
     const { layout, u32 } = this.heap;
-    const at = layout.codeTables + context * layout.codeTableStride + ((frame - layout.frames) / H.FRAME_SIZE) * 4;
+    const at =
+      layout.codeTables + context * layout.codeTableStride + ((frame - layout.frames) / H.FRAME_SIZE) * 4;
     const table = u32[at >>> 2]!;
     if (table !== 0 && u32[(table + offset) >>> 2] !== 0) return; // only the TLB did not know it
     this.code.add(frame, offset, context);
@@ -559,6 +589,8 @@ export class CpuCluster {
 /** The pool of frames is used up: the guest has touched more memory than one WebAssembly memory can hold. */
 export class GuestMemoryError extends Error {
   constructor(bytes: number) {
-    super(`the guest has touched more than ${Math.floor(bytes / 2 ** 20)} MiB of memory, all that virtrace can hold`);
+    super(
+      `the guest has touched more than ${Math.floor(bytes / 2 ** 20)} MiB of memory, all that virtrace can hold`,
+    );
   }
 }

@@ -1,6 +1,6 @@
 import type { Heap } from '../memory/heap.ts';
 import { MAX_CONTEXTS } from '../memory/heap.ts';
-import { FRAME_CODE, FRAME_SIZE, TLB_ENTRIES, BLOCK_COUNT } from './helpers/heap-layout.ts';
+import { BLOCK_COUNT, FRAME_CODE, FRAME_SIZE, TLB_ENTRIES } from './helpers/heap-layout.ts';
 import type { HelperExports } from './helpers.ts';
 import { MAX_BLOCK_BYTES, type Translator } from './translator.ts';
 
@@ -126,7 +126,8 @@ export class CodeCache {
   }
 
   #cover(known: CodeFrame, offset: number, count: number): void {
-    for (let word = offset >>> 2, end = word + count; word < end; word++) known.covered[word >>> 5]! |= 1 << (word & 31);
+    for (let word = offset >>> 2, end = word + count; word < end; word++)
+      known.covered[word >>> 5]! |= 1 << (word & 31);
   }
 
   /** Blocks of a frame must not begin at these offsets, nor run into them. */
@@ -176,11 +177,19 @@ export class CodeCache {
       table = this.#allocate(FRAME_SIZE);
       u32.fill(0, table >>> 2, (table + FRAME_SIZE) >>> 2);
       known.tables[contextId] = table;
-      const at = layout.codeTables + contextId * layout.codeTableStride + ((frame - layout.frames) / FRAME_SIZE) * 4;
+      const at =
+        layout.codeTables + contextId * layout.codeTableStride + ((frame - layout.frames) / FRAME_SIZE) * 4;
       u32[at >>> 2] = table;
     }
     const block = this.#next;
-    const end = this.#translator.translate(frame, offset, this.#contexts[contextId]!, this.heat, this.#room(frame, offset, this.blockLimit), block);
+    const end = this.#translator.translate(
+      frame,
+      offset,
+      this.#contexts[contextId]!,
+      this.heat,
+      this.#room(frame, offset, this.blockLimit),
+      block,
+    );
     this.#allocate(end - block);
     const count = u32[(block + BLOCK_COUNT) >>> 2]!;
     this.#cover(known, offset, count);
@@ -197,7 +206,9 @@ export class CodeCache {
     const made = known.singles.get(key);
     if (made !== undefined) return made;
     const block = this.#next;
-    this.#allocate(this.#translator.translate(frame, offset, this.#contexts[contextId]!, 0x7fffffff, 1, block) - block);
+    this.#allocate(
+      this.#translator.translate(frame, offset, this.#contexts[contextId]!, 0x7fffffff, 1, block) - block,
+    );
     this.#cover(known, offset, 1);
     known.singles.set(key, block);
     return block;
@@ -207,7 +218,14 @@ export class CodeCache {
   truncated(frame: number, offset: number, contextId: number, limit: number): number {
     const known = this.#frame(frame);
     const block = this.#next;
-    this.#translator.translate(frame, offset, this.#contexts[contextId]!, 0x7fffffff, this.#room(frame, offset, Math.min(limit, 64)), block);
+    this.#translator.translate(
+      frame,
+      offset,
+      this.#contexts[contextId]!,
+      0x7fffffff,
+      this.#room(frame, offset, Math.min(limit, 64)),
+      block,
+    );
     // Its bytes stay valid while it runs: stores into them drop blocks and end the run like any other code.
     this.#allocate(MAX_BLOCK_BYTES);
     this.#next = block;

@@ -1,6 +1,7 @@
+// biome-ignore-all format: chains of emitted instructions read best as written
 import { pushCondition, setArithmeticFlags } from './flags.ts';
-import { CPU_C, CPU_EXIT, CPU_FLAG_A, CPU_FLAG_B, CPU_FLAG_KIND, CPU_N, CPU_V, CPU_Z, SLOT_SINK, SLOT_ZR } from './helpers/layout.ts';
 import { TLB_BYTES, TLB_ENTRIES, TLB_SET } from './helpers/heap-layout.ts';
+import { CPU_C, CPU_EXIT, CPU_FLAG_A, CPU_FLAG_B, CPU_FLAG_KIND, CPU_N, CPU_V, CPU_Z, SLOT_SINK, SLOT_ZR } from './helpers/layout.ts';
 import { bitOfSlot, FLAGS_DYNAMIC, type RegisterMask } from './region-analysis.ts';
 import { FLAGS } from './uop-effects.ts';
 import type { Backend, Flag, Helper, Operand } from './uops.ts';

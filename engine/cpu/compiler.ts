@@ -1,7 +1,7 @@
 import type { CpuCluster } from './cluster.ts';
 import type { CpuState } from './cpu-state.ts';
-import * as L from './helpers/layout.ts';
 import { BLOCK_COMPILED, BLOCK_HEAT, G_WALK_PA, UOP_BYTES } from './helpers/heap-layout.ts';
+import * as L from './helpers/layout.ts';
 import { collectRegion, type Region, type RegionLimits } from './region.ts';
 import { HELPER_UOP, RegionEmitter } from './region-emitter.ts';
 import { HELPERS, type Helper } from './uops.ts';
@@ -22,9 +22,21 @@ export interface CompilerOptions {
 
 const LIMITS: RegionLimits = { nodes: 24, uops: 300, depth: 0 };
 
-export const DEFAULT_COMPILER: CompilerOptions = { threshold: 10_000, patience: 2000, batch: 16, limits: LIMITS, warmth: 1 / 4 };
+export const DEFAULT_COMPILER: CompilerOptions = {
+  threshold: 10_000,
+  patience: 2000,
+  batch: 16,
+  limits: LIMITS,
+  warmth: 1 / 4,
+};
 /** Every block from its first execution (tests). */
-export const FORCED_COMPILER: CompilerOptions = { threshold: 1, patience: 1, batch: 1, limits: LIMITS, warmth: 0 };
+export const FORCED_COMPILER: CompilerOptions = {
+  threshold: 1,
+  patience: 1,
+  batch: 1,
+  limits: LIMITS,
+  warmth: 0,
+};
 
 const NEVER = 0x7fffffff;
 /** WebAssembly bytes of live modules; machine code takes several times as much. */
@@ -106,10 +118,15 @@ export class Compiler {
     if (block === 0) return;
     const known = this.#pending.some((p) => p.block === block);
     if (!known) {
-      const region = collectRegion(heap, offset, {
-        find: (page) => (page === 0 ? { table, frame } : this.#findPage(s, page, context)),
-        isWarm: (address) => this.#isWarm(address),
-      }, this.options.limits);
+      const region = collectRegion(
+        heap,
+        offset,
+        {
+          find: (page) => (page === 0 ? { table, frame } : this.#findPage(s, page, context)),
+          isWarm: (address) => this.#isWarm(address),
+        },
+        this.options.limits,
+      );
       this.#pending.push({ block, region });
     }
     heap.u32[(block + BLOCK_HEAT) >>> 2] = this.options.patience;
@@ -131,7 +148,10 @@ export class Compiler {
     const { i32, u32 } = this.#cluster.heap;
     if (u32[(block + BLOCK_COMPILED) >>> 2] !== 0) return true;
     const left = i32[(block + BLOCK_HEAT) >>> 2]!;
-    return left > this.options.threshold || this.options.threshold - left >= this.options.threshold * this.options.warmth;
+    return (
+      left > this.options.threshold ||
+      this.options.threshold - left >= this.options.threshold * this.options.warmth
+    );
   }
 
   #compilePending(): void {

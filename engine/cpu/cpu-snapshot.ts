@@ -4,7 +4,16 @@ import * as L from './helpers/layout.ts';
 
 /** Fields of a CPU's block that are state; the rest is scratch, or follows from these. */
 const LONGS = [L.CPU_SP, L.CPU_PC, L.CPU_EXCLUSIVE_ADDR] as const;
-const WORDS = [L.CPU_EL, L.CPU_SPSEL, L.CPU_DAIF, L.CPU_PSTATE, L.CPU_EXCLUSIVE, L.CPU_EXCLUSIVE_SIZE, L.CPU_FPCR, L.CPU_FPSR] as const;
+const WORDS = [
+  L.CPU_EL,
+  L.CPU_SPSEL,
+  L.CPU_DAIF,
+  L.CPU_PSTATE,
+  L.CPU_EXCLUSIVE,
+  L.CPU_EXCLUSIVE_SIZE,
+  L.CPU_FPCR,
+  L.CPU_FPSR,
+] as const;
 
 /** The architectural state of one CPU as plain data. */
 export function saveCpu(cluster: CpuCluster, index: number): DeviceState {

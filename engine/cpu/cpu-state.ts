@@ -13,7 +13,9 @@ function heldFlags(kind: number, a: bigint, b: bigint): number {
   let nzcv = (n === 1n ? 8 : 0) | (result === 0n ? 4 : 0);
   if (kind === FLAGS.LOGIC) return nzcv;
   if (subtract ? x >= y : result < x) nzcv |= 2;
-  const signed = subtract ? BigInt.asIntN(bits, x) - BigInt.asIntN(bits, y) : BigInt.asIntN(bits, x) + BigInt.asIntN(bits, y);
+  const signed = subtract
+    ? BigInt.asIntN(bits, x) - BigInt.asIntN(bits, y)
+    : BigInt.asIntN(bits, x) + BigInt.asIntN(bits, y);
   if (BigInt.asIntN(bits, result) !== signed) nzcv |= 1;
   return nzcv;
 }

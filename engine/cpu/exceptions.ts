@@ -1,6 +1,15 @@
 import type { CpuConfig } from './cpu-models.ts';
 import type { CpuState } from './cpu-state.ts';
-import { PSTATE_BTYPE, PSTATE_DIT, PSTATE_IL, PSTATE_PAN, PSTATE_SS, PSTATE_SSBS, PSTATE_TCO, PSTATE_UAO } from './cpu-state.ts';
+import {
+  PSTATE_BTYPE,
+  PSTATE_DIT,
+  PSTATE_IL,
+  PSTATE_PAN,
+  PSTATE_SS,
+  PSTATE_SSBS,
+  PSTATE_TCO,
+  PSTATE_UAO,
+} from './cpu-state.ts';
 import * as L from './helpers/layout.ts';
 
 /** Exception classes (Arm ARM D17.2.37, ESR_ELx.EC). */
@@ -36,9 +45,33 @@ interface Banked {
 /** System-register slots of an exception level; index 0 holds only its stack pointer. */
 export const BANK: readonly Banked[] = [
   { vbar: -1, esr: -1, far: -1, elr: -1, spsr: -1, sp: L.SYS_SP_EL0, sctlr: -1 },
-  { vbar: L.SYS_VBAR_EL1, esr: L.SYS_ESR_EL1, far: L.SYS_FAR_EL1, elr: L.SYS_ELR_EL1, spsr: L.SYS_SPSR_EL1, sp: L.SYS_SP_EL1, sctlr: L.SYS_SCTLR_EL1 },
-  { vbar: L.SYS_VBAR_EL2, esr: L.SYS_ESR_EL2, far: L.SYS_FAR_EL2, elr: L.SYS_ELR_EL2, spsr: L.SYS_SPSR_EL2, sp: L.SYS_SP_EL2, sctlr: L.SYS_SCTLR_EL2 },
-  { vbar: L.SYS_VBAR_EL3, esr: L.SYS_ESR_EL3, far: L.SYS_FAR_EL3, elr: L.SYS_ELR_EL3, spsr: L.SYS_SPSR_EL3, sp: L.SYS_SP_EL3, sctlr: L.SYS_SCTLR_EL3 },
+  {
+    vbar: L.SYS_VBAR_EL1,
+    esr: L.SYS_ESR_EL1,
+    far: L.SYS_FAR_EL1,
+    elr: L.SYS_ELR_EL1,
+    spsr: L.SYS_SPSR_EL1,
+    sp: L.SYS_SP_EL1,
+    sctlr: L.SYS_SCTLR_EL1,
+  },
+  {
+    vbar: L.SYS_VBAR_EL2,
+    esr: L.SYS_ESR_EL2,
+    far: L.SYS_FAR_EL2,
+    elr: L.SYS_ELR_EL2,
+    spsr: L.SYS_SPSR_EL2,
+    sp: L.SYS_SP_EL2,
+    sctlr: L.SYS_SCTLR_EL2,
+  },
+  {
+    vbar: L.SYS_VBAR_EL3,
+    esr: L.SYS_ESR_EL3,
+    far: L.SYS_FAR_EL3,
+    elr: L.SYS_ELR_EL3,
+    spsr: L.SYS_SPSR_EL3,
+    sp: L.SYS_SP_EL3,
+    sctlr: L.SYS_SCTLR_EL3,
+  },
 ];
 
 /** Changes EL and SPSel, keeping each stack pointer in its bank; the caller updates the execution context. */
@@ -78,10 +111,14 @@ export function takeException(
   switchStack(s, target, 1);
   s.daif = 15;
   let pstate = s.word(L.CPU_PSTATE) & ~(PSTATE_SS | PSTATE_IL | PSTATE_UAO | PSTATE_BTYPE);
-  if (config.features.has('FEAT_PAN') && target === 1 && (s.sysregLo(bank.sctlr) & (1 << 23)) === 0) pstate |= PSTATE_PAN;
+  if (config.features.has('FEAT_PAN') && target === 1 && (s.sysregLo(bank.sctlr) & (1 << 23)) === 0)
+    pstate |= PSTATE_PAN;
   if (config.features.has('FEAT_SSBS')) {
     // SCTLR_ELx.DSSBS
-    pstate = (s.word(L.CPU_SYSREGS + bank.sctlr * 8 + 4) & (1 << 12)) !== 0 ? pstate | PSTATE_SSBS : pstate & ~PSTATE_SSBS;
+    pstate =
+      (s.word(L.CPU_SYSREGS + bank.sctlr * 8 + 4) & (1 << 12)) !== 0
+        ? pstate | PSTATE_SSBS
+        : pstate & ~PSTATE_SSBS;
   }
   if (config.features.has('FEAT_MTE2')) pstate |= PSTATE_TCO;
   s.setWord(L.CPU_PSTATE, pstate);
@@ -113,7 +150,8 @@ export function exceptionReturn(s: CpuState, config: CpuConfig): string | undefi
   if (spsr & 0x10) illegal = 'exception return to AArch32, which is not implemented';
   else if (spsr & 2) illegal = 'reserved mode in SPSR';
   else if (el > s.el) illegal = 'exception return to a higher exception level';
-  else if (el > config.highestEl || (el === 2 && !config.el2)) illegal = 'exception return to an exception level that does not exist';
+  else if (el > config.highestEl || (el === 2 && !config.el2))
+    illegal = 'exception return to an exception level that does not exist';
   else if (el === 0 && (spsr & 1) !== 0) illegal = 'exception return to EL0 with SPSel';
   s.setWord(L.CPU_EXCLUSIVE, 0);
   s.nzcv = spsr >>> 28;

@@ -1,3 +1,4 @@
+// biome-ignore-all format: chains of emitted instructions read best as written
 import type { Backend } from './uops.ts';
 
 /** NZCV by formula (Arm ARM, shared/functions/integer AddWithCarry). Operands and results are in scratch locals. */

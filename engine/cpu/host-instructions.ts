@@ -1,9 +1,9 @@
+import { ISS_FP_ACCESS, sysregIss } from './a64/sysreg-key.ts';
 import type { CpuCluster } from './cluster.ts';
 import type { CpuState } from './cpu-state.ts';
 import { PSTATE_DIT, PSTATE_PAN, PSTATE_SSBS, PSTATE_TCO, PSTATE_UAO } from './cpu-state.ts';
 import { EC, switchStack } from './exceptions.ts';
 import * as L from './helpers/layout.ts';
-import { ISS_FP_ACCESS, sysregIss } from './a64/sysreg-key.ts';
 
 /**
  * Instructions that the host side executes: exceptions, waits, system registers with side effects. Each is at

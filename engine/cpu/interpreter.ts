@@ -1,15 +1,17 @@
+// biome-ignore-all format: chains of emitted instructions read best as written
 /**
  * The interpreter backend (tier 0): one WebAssembly function, generated from the operation table, that finds
  * blocks and runs their micro-ops until something needs the host side.
  */
-import {
-  CPU_ADDR, CPU_BUDGET, CPU_C, CPU_DAIF, CPU_EXIT, CPU_FLAG_KIND, CPU_IRQ, CPU_N, CPU_PC, CPU_PENDING_INSNS, CPU_TLB, CPU_V, CPU_XTLB, CPU_Z,
-} from './helpers/layout.ts';
+
+import { pushCondition, setArithmeticFlags, setLogicalFlags } from './flags.ts';
 import {
   ACC_SINGLE, BLOCK_COMPILED, BLOCK_COUNT, BLOCK_HEADER, BLOCK_HEAT, EXIT_BUDGET, EXIT_HOST, EXIT_HOT, EXIT_IRQ, EXIT_NO_BLOCK,
   TLB_BYTES, TLB_ENTRIES, TLB_SET, UOP_BYTES,
 } from './helpers/heap-layout.ts';
-import { pushCondition, setArithmeticFlags, setLogicalFlags } from './flags.ts';
+import {
+  CPU_ADDR, CPU_BUDGET, CPU_C, CPU_DAIF, CPU_EXIT, CPU_FLAG_KIND, CPU_IRQ, CPU_N, CPU_PC, CPU_PENDING_INSNS, CPU_TLB, CPU_V, CPU_XTLB, CPU_Z,
+} from './helpers/layout.ts';
 import { type Backend, type Flag, HELPERS, type Helper, type Operand, UOPS, type Uop } from './uops.ts';
 import { Code, I32, I64, ModuleBuilder, type ValueType } from './wasm/emitter.ts';
 

@@ -6,7 +6,8 @@ import { EFFECTS, FLAGS } from './uop-effects.ts';
 /** Registers as a mask: bit n is Xn for n below 31, bit 31 the stack pointer. */
 export type RegisterMask = number;
 
-export const bitOfSlot = (slot: number): RegisterMask => (slot < 31 ? 1 << slot : slot === SLOT_SP ? 1 << 31 : 0);
+export const bitOfSlot = (slot: number): RegisterMask =>
+  slot < 31 ? 1 << slot : slot === SLOT_SP ? 1 << 31 : 0;
 
 /** Flags at a join that do not agree: known at run time only. */
 export const FLAGS_DYNAMIC = -1;
@@ -26,9 +27,11 @@ export interface RegionFacts {
 }
 
 /** Register operands of instruction helpers: which X registers a helper may read and write, from its word. */
-export interface HelperEffects {
-  (imm: { lo: number; hi: number }): { readonly reads: RegisterMask; readonly writes: RegisterMask; readonly flags: boolean };
-}
+export type HelperEffects = (imm: { lo: number; hi: number }) => {
+  readonly reads: RegisterMask;
+  readonly writes: RegisterMask;
+  readonly flags: boolean;
+};
 
 interface Local {
   /** Read before written. */

@@ -1,8 +1,9 @@
+// biome-ignore-all format: chains of emitted instructions read best as written
 import { CompilerBackend, FIXED_LOCALS, LOCAL } from './compiler-backend.ts';
 import { EXIT_BUDGET, EXIT_HOST, EXIT_IRQ, TLB_ENTRIES, TLB_FETCH, UOP_BYTES } from './helpers/heap-layout.ts';
 import * as L from './helpers/layout.ts';
 import type { Region, RegionNode } from './region.ts';
-import { scopesOf, type Scope } from './region.ts';
+import { type Scope, scopesOf } from './region.ts';
 import { analyseRegion, bitOfSlot, type RegionFacts, type RegisterMask } from './region-analysis.ts';
 import { FLAGS } from './uop-effects.ts';
 import { UOPS, uop } from './uops.ts';

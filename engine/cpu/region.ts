@@ -72,7 +72,13 @@ function keyOf(va: number, stack: ReturnSite | undefined): string {
   return stack === undefined ? `${va}` : `${va}@${stack.id}`;
 }
 
-function readNode(heap: Heap, address: number, va: number, table: number, stack: ReturnSite | undefined): {
+function readNode(
+  heap: Heap,
+  address: number,
+  va: number,
+  table: number,
+  stack: ReturnSite | undefined,
+): {
   node: RegionNode;
   next: { va: number; stack: ReturnSite | undefined }[];
 } {
@@ -88,7 +94,12 @@ function readNode(heap: Heap, address: number, va: number, table: number, stack:
   if (ending === 'branch' && mark === BRANCH_CALL) {
     const site = va + count * 4;
     const depth = (stack?.depth ?? 0) + 1;
-    const inner = { va: site, outer: stack, depth, id: stack === undefined ? `${site}` : `${site}/${stack.id}` };
+    const inner = {
+      va: site,
+      outer: stack,
+      depth,
+      id: stack === undefined ? `${site}` : `${site}/${stack.id}`,
+    };
     next.push({ va: va + i32[last + 2]!, stack: inner });
   } else if (ending === 'branch' || ending === 'unmask') {
     next.push({ va: va + i32[last + 2]!, stack });
@@ -103,7 +114,12 @@ function readNode(heap: Heap, address: number, va: number, table: number, stack:
 }
 
 /** Collects the region of a hot block at an offset in its page. */
-export function collectRegion(heap: Heap, entryOffset: number, pages: PageFinder, limits: RegionLimits): Region {
+export function collectRegion(
+  heap: Heap,
+  entryOffset: number,
+  pages: PageFinder,
+  limits: RegionLimits,
+): Region {
   const { u32 } = heap;
   const found = new Map<string, RegionNode>();
   const frames = new Set<number>();

@@ -1,12 +1,18 @@
 import type { Ns } from '../base/units.ts';
 import { sysregKey } from './a64/sysreg-key.ts';
-import type { AddressTranslation, GicSysregs, SpecialRegister, SysregContext, SysregEffect } from './a64/sysreg-types.ts';
+import type {
+  AddressTranslation,
+  GicSysregs,
+  SpecialRegister,
+  SysregContext,
+  SysregEffect,
+} from './a64/sysreg-types.ts';
 import type { CpuCluster } from './cluster.ts';
 import { PSTATE_DIT, PSTATE_PAN, PSTATE_SSBS, PSTATE_TCO, PSTATE_UAO } from './cpu-state.ts';
 import { switchStack } from './exceptions.ts';
 import type { GenericTimers } from './generic-timer.ts';
-import * as L from './helpers/layout.ts';
 import { G_WALK_ATTRS, G_WALK_PA } from './helpers/heap-layout.ts';
+import * as L from './helpers/layout.ts';
 import type { Pmu } from './pmu.ts';
 import type { SysregSlots } from './sysreg-storage.ts';
 
@@ -143,6 +149,7 @@ export function makeSysregContext(ports: SysregPorts, cpu: number, slots: Sysreg
     // TLBs are never stale.
     flushTlb: () => {},
     observe: (device, offset, write, value) => ports.observe(cpu, device, offset, write, value),
-    unknown: (name, write) => ports.unknown(cpu, `${write ? 'write' : 'read'} of system register ${name}, which does not exist here`),
+    unknown: (name, write) =>
+      ports.unknown(cpu, `${write ? 'write' : 'read'} of system register ${name}, which does not exist here`),
   };
 }

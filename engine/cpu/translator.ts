@@ -1,9 +1,16 @@
-import { BLOCK_COMPILED, BLOCK_COUNT, BLOCK_HEADER, BLOCK_HEAT, BLOCK_UOPS, UOP_BYTES } from './helpers/heap-layout.ts';
 import { type InstructionSet, usesFpSimd } from './a64/instruction-set.ts';
 import type { Lowering } from './a64/lowering.ts';
 import type { SysregKey } from './a64/sysreg-key.ts';
 import type { SysregPlan } from './a64/sysreg-types.ts';
 import type { SystemPlan } from './a64/sysregs.ts';
+import {
+  BLOCK_COMPILED,
+  BLOCK_COUNT,
+  BLOCK_HEADER,
+  BLOCK_HEAT,
+  BLOCK_UOPS,
+  UOP_BYTES,
+} from './helpers/heap-layout.ts';
 import { uop } from './uops.ts';
 
 /** Execution context: what besides the physical address decides what instructions mean. */
@@ -80,7 +87,14 @@ export class Translator implements Lowering {
    * Translates from `pageOffset` in the frame, at most `limit` instructions, into memory at `at` (which must
    * have room for MAX_BLOCK_BYTES). Returns the end of the block's memory.
    */
-  translate(frame: number, pageOffset: number, context: number, heat: number, limit: number, at: number): number {
+  translate(
+    frame: number,
+    pageOffset: number,
+    context: number,
+    heat: number,
+    limit: number,
+    at: number,
+  ): number {
     this.el = context & CONTEXT_EL;
     this.usesSpElx = (context & CONTEXT_SPELX) !== 0;
     this.el0MayZero = (context & CONTEXT_EL0_ZERO) !== 0;

@@ -1,3 +1,4 @@
+// biome-ignore-all format: chains of emitted instructions read best as written
 /**
  * The micro-operations: each is defined once, as the WebAssembly it stands for, given where its operands
  * come from. The interpreter backend takes operands from the micro-op record in memory, the compiler backend
@@ -6,9 +7,10 @@
  * A record is 16 bytes: op u16, index of the instruction in its block u8, a u8 | d, n, m, x u8 | imm i64.
  * d, n, m, a are register slots (see helpers/layout.ts); x is a small constant.
  */
-import { CPU_DAIF, CPU_EXCLUSIVE, CPU_Q } from './helpers/layout.ts';
-import { ACC_UNPRIVILEGED } from './helpers/heap-layout.ts';
+
 import { overflow, signAndZero } from './flags.ts';
+import { ACC_UNPRIVILEGED } from './helpers/heap-layout.ts';
+import { CPU_DAIF, CPU_EXCLUSIVE, CPU_Q } from './helpers/layout.ts';
 import type { Code, MemName, OpName } from './wasm/emitter.ts';
 
 export type Operand = 'd' | 'n' | 'm' | 'a';

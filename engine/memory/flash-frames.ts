@@ -1,6 +1,6 @@
-import type { FlashStorage } from '../devices/cfi-flash.ts';
 import type { CpuCluster } from '../cpu/cluster.ts';
 import { FRAME_SIZE } from '../cpu/helpers/heap-layout.ts';
+import type { FlashStorage } from '../devices/cfi-flash.ts';
 import type { GuestMemory } from './guest-memory.ts';
 
 /**
@@ -84,12 +84,17 @@ export class FlashFrames implements FlashStorage {
   setReadArray(on: boolean): void {
     if (on === this.#readArray) return;
     this.#readArray = on;
-    for (const [page, frame] of this.#frames) this.#memory.mapReadOnly(this.#base + page * FRAME_SIZE, on ? frame : 0);
+    for (const [page, frame] of this.#frames)
+      this.#memory.mapReadOnly(this.#base + page * FRAME_SIZE, on ? frame : 0);
     this.#cluster.helpers.tlbFlushAll();
     this.#cluster.noteEffect();
   }
 
-  #pieces(offset: number, length: number, use: (page: number, at: number, done: number, count: number) => void): void {
+  #pieces(
+    offset: number,
+    length: number,
+    use: (page: number, at: number, done: number, count: number) => void,
+  ): void {
     for (let done = 0; done < length; ) {
       const address = offset + done;
       if (address >= this.#size) return;

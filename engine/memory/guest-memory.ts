@@ -1,6 +1,12 @@
 import type { DmaPort } from '../base/device.ts';
+import {
+  FRAME_DIRTY,
+  FRAME_SHARED,
+  FRAME_SIZE,
+  RADIX_READ_ONLY,
+  RADIX_UNTOUCHED,
+} from '../cpu/helpers/heap-layout.ts';
 import type { HelperExports } from '../cpu/helpers.ts';
-import { FRAME_DIRTY, FRAME_SHARED, FRAME_SIZE, RADIX_READ_ONLY, RADIX_UNTOUCHED } from '../cpu/helpers/heap-layout.ts';
 import type { Heap } from './heap.ts';
 
 /**
@@ -67,7 +73,8 @@ export class GuestMemory implements DmaPort {
       const untouched = this.#helpers.radixEntry(BigInt(at)) === RADIX_UNTOUCHED;
       if (!(isZero && untouched)) {
         if (!this.write(at, part)) return false;
-        if (part.length < count && !this.write(at + part.length, zeros.subarray(0, count - part.length))) return false;
+        if (part.length < count && !this.write(at + part.length, zeros.subarray(0, count - part.length)))
+          return false;
       }
       done += count;
     }

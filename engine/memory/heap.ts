@@ -1,5 +1,5 @@
-import { CPU_BASE, CPU_STRIDE } from '../cpu/helpers/layout.ts';
 import * as H from '../cpu/helpers/heap-layout.ts';
+import { CPU_BASE, CPU_STRIDE } from '../cpu/helpers/layout.ts';
 
 /** How many execution contexts may have code at a time (see cpu/translator.ts). */
 export const MAX_CONTEXTS = 16;

@@ -1,4 +1,4 @@
-import { compileEncoding, type CompiledEncoding, type Encoding } from './encoding.ts';
+import { type CompiledEncoding, compileEncoding, type Encoding } from './encoding.ts';
 
 /**
  * Finds the encoding of an instruction word: a table by bits 31:21, whose rows hold the few encodings that

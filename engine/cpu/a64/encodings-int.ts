@@ -45,7 +45,11 @@ export const DATA_ENCODINGS: readonly Encoding[] = [
     pattern: 'sf:1 00 100111 N:1 0 Rm:5 imms:6 Rn:5 Rd:5',
     where: (w) => field(w, 22, 1) === w >>> 31 && narrowShift(w),
   },
-  { name: 'LOGICAL_shift', pattern: 'sf:1 opc:2 01010 shift:2 N:1 Rm:5 imm6:6 Rn:5 Rd:5', where: narrowShift },
+  {
+    name: 'LOGICAL_shift',
+    pattern: 'sf:1 opc:2 01010 shift:2 N:1 Rm:5 imm6:6 Rn:5 Rd:5',
+    where: narrowShift,
+  },
   {
     name: 'ADDSUB_shift',
     pattern: 'sf:1 op:1 S:1 01011 shift:2 0 Rm:5 imm6:6 Rn:5 Rd:5',

@@ -1,5 +1,5 @@
-import type { Encoding } from './encoding.ts';
 import { Decoder } from './decoder.ts';
+import type { Encoding } from './encoding.ts';
 import { FP_ENCODINGS } from './encodings-fp.ts';
 import { BRANCH_ENCODINGS, DATA_ENCODINGS, MEMORY_ENCODINGS } from './encodings-int.ts';
 import { SIMD_ENCODINGS, SIMD_LDST_ENCODINGS } from './encodings-simd.ts';
@@ -20,7 +20,12 @@ export const A64_ENCODINGS: readonly Encoding[] = [
   ...FP_ENCODINGS,
 ];
 
-const byTable: { readonly [name: string]: Lower } = { ...LOWER_DATA, ...LOWER_BRANCH, ...LOWER_MEMORY, ...LOWER_SYSTEM };
+const byTable: { readonly [name: string]: Lower } = {
+  ...LOWER_DATA,
+  ...LOWER_BRANCH,
+  ...LOWER_MEMORY,
+  ...LOWER_SYSTEM,
+};
 const structures = new Set<Encoding>(SIMD_LDST_ENCODINGS);
 
 function lowerOf(encoding: Encoding & { helper?: string }): Lower {

@@ -8,11 +8,73 @@ const T0 = SLOT_T0;
 const T1 = SLOT_T0 + 1;
 
 const names = [
-  'movi', 'mov', 'mov32', 'adr', 'adrp', 'add', 'sub', 'and', 'orr', 'eor', 'bic', 'orn', 'eon', 'mul', 'lslv', 'lsrv',
-  'asrv', 'rorv', 'adds', 'subs', 'ands', 'bics', 'adc', 'adcs', 'sel', 'ccflags', 'ubfx', 'ubfiz', 'sbfx', 'bfm', 'extr',
-  'sxtb', 'sxth', 'sxtw', 'clz', 'cls', 'rev16', 'rev32', 'rev', 'rbit', 'madd', 'msub', 'smaddl', 'umaddl', 'smsubl',
-  'umsubl', 'umulh', 'smulh', 'udiv', 'sdiv', 'add_lsl', 'sub_lsl', 'orr_lsl', 'eor_lsl', 'and_lsl',
-  'add_i', 'sub_i', 'and_i', 'orr_i', 'eor_i', 'adds_i', 'subs_i', 'ands_i', 'lslv_i', 'lsrv_i', 'asrv_i', 'rorv_i',
+  'movi',
+  'mov',
+  'mov32',
+  'adr',
+  'adrp',
+  'add',
+  'sub',
+  'and',
+  'orr',
+  'eor',
+  'bic',
+  'orn',
+  'eon',
+  'mul',
+  'lslv',
+  'lsrv',
+  'asrv',
+  'rorv',
+  'adds',
+  'subs',
+  'ands',
+  'bics',
+  'adc',
+  'adcs',
+  'sel',
+  'ccflags',
+  'ubfx',
+  'ubfiz',
+  'sbfx',
+  'bfm',
+  'extr',
+  'sxtb',
+  'sxth',
+  'sxtw',
+  'clz',
+  'cls',
+  'rev16',
+  'rev32',
+  'rev',
+  'rbit',
+  'madd',
+  'msub',
+  'smaddl',
+  'umaddl',
+  'smsubl',
+  'umsubl',
+  'umulh',
+  'smulh',
+  'udiv',
+  'sdiv',
+  'add_lsl',
+  'sub_lsl',
+  'orr_lsl',
+  'eor_lsl',
+  'and_lsl',
+  'add_i',
+  'sub_i',
+  'and_i',
+  'orr_i',
+  'eor_i',
+  'adds_i',
+  'subs_i',
+  'ands_i',
+  'lslv_i',
+  'lsrv_i',
+  'asrv_i',
+  'rorv_i',
 ] as const;
 type Name = (typeof names)[number];
 const U = Object.fromEntries(names.map((n) => [n, uop(n)])) as { [K in Name]: number };
@@ -256,7 +318,8 @@ function conditionalSelect(w: number, t: Lowering): void {
 
 const unary =
   (op64: number, op32?: number): Lower =>
-  (w, t) => t.emit(wide(w) ? op64 : (op32 ?? op64), dest(rd(w)), rn(w), 0, 0, 0, 0, 0);
+  (w, t) =>
+    t.emit(wide(w) ? op64 : (op32 ?? op64), dest(rd(w)), rn(w), 0, 0, 0, 0, 0);
 
 export const LOWER_DATA: { readonly [name: string]: Lower } = {
   ADR: (w, t) => {

@@ -1,8 +1,8 @@
 import { SLOT_T0 } from '../helpers/layout.ts';
 import { uop } from '../uops.ts';
-import { expandStructure } from './simd-structure.ts';
 import { extended } from './lower-data.ts';
 import { dest, type Lower, type Lowering, ra, rd, regSp, rm, rn, sign } from './lowering.ts';
+import { expandStructure } from './simd-structure.ts';
 
 /** Loads and stores (Arm ARM C4.1.88). A base is written back only after the access has succeeded. */
 
@@ -68,7 +68,8 @@ function addTo(t: Lowering, base: number, offset: number): void {
 const imm9 = (w: number): number => sign((w >>> 12) & 0x1ff, 9);
 
 /** A load into its own base with write-back is CONSTRAINED UNPREDICTABLE; here the loaded value wins. */
-const loadsBase = (a: Access, w: number): boolean => (w & (1 << 26)) === 0 && (w & 31) === rn(w) && a.d !== 31 && rn(w) !== 31 && ((w >>> 22) & 3) !== 0;
+const loadsBase = (a: Access, w: number): boolean =>
+  (w & (1 << 26)) === 0 && (w & 31) === rn(w) && a.d !== 31 && rn(w) !== 31 && ((w >>> 22) & 3) !== 0;
 
 function literal(w: number, t: Lowering): void {
   const at = t.offset + sign((w >>> 5) & 0x7ffff, 19) * 4;

@@ -1,4 +1,4 @@
-import { CPU_SPSEL, CPU_FPCR, CPU_FPSR, CPU_SYSREGS, SYS_SP_EL0 } from '../helpers/layout.ts';
+import { CPU_FPCR, CPU_FPSR, CPU_SPSEL, CPU_SYSREGS, SYS_SP_EL0 } from '../helpers/layout.ts';
 import { uop } from '../uops.ts';
 import { dest, type Lower, type Lowering, rd } from './lowering.ts';
 
@@ -82,9 +82,14 @@ const writeRegister: Lower = (w, t) => {
   const plan = t.plan(keyOf(w), true);
   if (plan.kind === 'ignore' && plan.checks.length === 0) return;
   const direct =
-    plan.kind === 'slot' && plan.checks.length === 0 && plan.effect === undefined && plan.mask === ALL && plan.ones === 0n;
+    plan.kind === 'slot' &&
+    plan.checks.length === 0 &&
+    plan.effect === undefined &&
+    plan.mask === ALL &&
+    plan.ones === 0n;
   if (direct) t.emit(STSYS, 0, rd(w), 0, 0, 0, slotOffset(plan.slot), 0);
-  else if (plan.kind !== 'special' || plan.checks.length > 0 || !writeSpecial(plan.special, rd(w), t)) t.host(w);
+  else if (plan.kind !== 'special' || plan.checks.length > 0 || !writeSpecial(plan.special, rd(w), t))
+    t.host(w);
 };
 
 /** DC and IC have nothing to do, and DC ZVA is a store, where no control can trap them. */

@@ -1,7 +1,7 @@
 import { SLOT_SINK, SLOT_SP } from '../helpers/layout.ts';
 import type { SysregKey } from './sysreg-key.ts';
-import type { SystemPlan } from './sysregs.ts';
 import type { SysregPlan } from './sysreg-types.ts';
+import type { SystemPlan } from './sysregs.ts';
 
 /** What a lowering function writes to: the translator of one block. */
 export interface Lowering {
