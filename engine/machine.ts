@@ -77,8 +77,8 @@ export type StopReason =
   | { readonly reason: 'stopped' }
   | { readonly reason: 'error'; readonly message: string };
 
-/** Instructions a CPU runs before the next one's turn. */
-const QUANTUM = 16_384;
+/** Instructions a CPU runs before the next one's turn; a machine with one CPU has no turns. */
+const QUANTUM = 50_000;
 /** A CPU in WFE wakes by itself at the latest after this time, as the architecture allows. */
 const WFE_NS = 65_536;
 
@@ -133,7 +133,7 @@ export class Machine {
   /** Virtual time that does not come from instructions: jumps while asleep. */
   #jumped: Ns = 0;
   #cpu = 0;
-  #quantum = QUANTUM;
+  #quantum = 0;
   readonly #retired: number[];
   #stop: StopReason | undefined;
   #resets = 0;
@@ -336,7 +336,7 @@ export class Machine {
       const { executed } = this.cluster;
       this.#position += executed;
       this.#retired[this.#cpu]! += executed;
-      this.#quantum -= executed;
+      if (this.cluster.states.length > 1) this.#quantum -= executed;
       if (end === 'yield') this.#quantum = 0;
       else if (end === 'stop' && this.#stop === undefined) return { reason: 'stopped' };
     }
@@ -377,6 +377,10 @@ export class Machine {
     }
   }
 
+  #fullQuantum(): number {
+    return this.cluster.states.length === 1 ? Number.MAX_SAFE_INTEGER : QUANTUM;
+  }
+
   /** Moves on to the next CPU that can run when the turn is over. False: none can. */
   #chooseCpu(): boolean {
     const { cluster } = this;
@@ -390,7 +394,7 @@ export class Machine {
       if (i < count && cluster.power[next] === 'on' && cluster.wait[next] === 'wfe') cluster.wake(next);
       if (cluster.canRun(next)) {
         this.#cpu = next;
-        this.#quantum = QUANTUM;
+        this.#quantum = this.#fullQuantum();
         return true;
       }
     }
@@ -477,7 +481,7 @@ export class Machine {
       this.cluster.setInterrupts(i, gic.irq(i), gic.fiq(i));
     }
     this.#cpu = 0;
-    this.#quantum = QUANTUM;
+    this.#quantum = this.#fullQuantum();
   }
 
   /** System reset: devices and CPUs reset, images are written again, other memory keeps its contents. */

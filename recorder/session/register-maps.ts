@@ -1,7 +1,8 @@
 import type { RegisterMap } from '../../engine/base/register-map.ts';
+import type { Ns } from '../../engine/base/units.ts';
 import type { BootImage } from '../../engine/boards/boot.ts';
 import type { VirtConfig } from '../../engine/boards/virt/config.ts';
-import { wireVirt } from '../../engine/boards/virt/wiring.ts';
+import { type Board, wireVirt } from '../../engine/boards/virt/wiring.ts';
 import { GIC_CPU_MAP, PMU_MAP, TIMER_MAP } from '../../engine/cpu/a64/sysreg-register-maps.ts';
 import { CowBlockStorage } from '../../engine/devices/virtio/block-storage.ts';
 import type { RegisterMaps } from '../../traces/index.ts';
@@ -14,15 +15,12 @@ const NO_BOOT: BootImage = {
   psciConduit: 'disabled',
 };
 
-/**
- * The register maps of a machine by device id, without the machine: its devices are built, nothing runs, and
- * no image is needed.
- */
-export function registerMapsOf(config: VirtConfig): RegisterMaps {
-  const board = wireVirt(config, NO_BOOT, 0, {
+/** The board's devices without a machine around them: nothing they do reaches anything. */
+export function inertBoard(config: VirtConfig, now: () => Ns = () => 0): Board {
+  return wireVirt(config, NO_BOOT, 0, {
     ports: (id) => ({
       id,
-      timers: { now: () => 0, schedule: () => {}, cancel: () => {} },
+      timers: { now, schedule: () => {}, cancel: () => {} },
       observer: { guestError: () => {}, output: () => {}, note: () => {} },
     }),
     dma: () => ({ read: () => false, write: () => false }),
@@ -32,6 +30,14 @@ export function registerMapsOf(config: VirtConfig): RegisterMaps {
     drive: () => new CowBlockStorage(new Uint8Array(512)),
     gic: { outputs: () => {}, observer: () => {}, guestError: () => {} },
   });
+}
+
+/**
+ * The register maps of a machine by device id, without the machine: its devices are built, nothing runs, and
+ * no image is needed.
+ */
+export function registerMapsOf(config: VirtConfig): RegisterMaps {
+  const board = inertBoard(config);
   const maps = new Map<string, RegisterMap>([
     ['timer', TIMER_MAP],
     ['pmu', PMU_MAP],

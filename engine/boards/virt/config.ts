@@ -154,6 +154,11 @@ export function hasIts(config: VirtConfig): boolean {
   return config.its && config.gicVersion >= 3 && hasTrait(config.machine, 'its');
 }
 
+/** Something takes message interrupts: the v2m frame of a GICv2 or an ITS. */
+export function hasMessages(config: VirtConfig): boolean {
+  return config.gicVersion === 2 || hasIts(config);
+}
+
 /** The generic event device replaces the PL061 as power button (virt-board.md section 12). */
 export function hasGed(config: VirtConfig, firmware: boolean): boolean {
   return firmware && config.acpi && isAarch64(config) && hasTrait(config.machine, 'ged');

@@ -3,7 +3,7 @@
  * configuration. The devices themselves are made in pcie.ts.
  */
 import { OptionError } from '../option-error.ts';
-import type { PciDeviceConfig, VirtConfig } from './config.ts';
+import { hasMessages, type PciDeviceConfig, type VirtConfig } from './config.ts';
 import { hasTrait } from './versions.ts';
 
 export interface DeviceProperty {
@@ -187,6 +187,10 @@ export function pciErrors(config: VirtConfig): string[] {
     if (other !== undefined) errors.push(`${option}: its place is taken by ${other}`);
     places.set(place, id);
     if (type === 'pcie-root-port') ports.add(id);
+    // QEMU: these do not go without messages, where virtio devices do.
+    if (!hasMessages(config) && (type === 'pcie-root-port' || type === 'edu')) {
+      errors.push(`${option}: needs message interrupts (MSI), which there are with its=on or gic-version=2`);
+    }
     errors.push(...propertyErrors(config, device));
   }
   return errors;

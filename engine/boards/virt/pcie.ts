@@ -9,7 +9,7 @@ import { RootPort } from '../../devices/pcie/root-port.ts';
 import { VirtioPci } from '../../devices/virtio/virtio-pci.ts';
 import { OptionError } from '../option-error.ts';
 import { type BackendPorts, makeBackend } from './backends.ts';
-import type { PciDeviceConfig, VirtConfig } from './config.ts';
+import { hasMessages, type PciDeviceConfig, type VirtConfig } from './config.ts';
 import { layoutOf, MEMORY_MAP, type Region } from './memory-map.ts';
 import { blockQueues, busOf, pciDeviceType } from './pci-devices.ts';
 import { hasTrait } from './versions.ts';
@@ -44,6 +44,7 @@ const VIRTIO_IDENTITY = {
 
 /** MSI-X vectors (devices.md 7.1). */
 function vectorsOf(config: VirtConfig, kind: keyof typeof VIRTIO_IDENTITY, queues: number): number {
+  if (!hasMessages(config)) return 0;
   switch (kind) {
     case 'virtio-blk':
       return queues + 1;

@@ -155,21 +155,28 @@ export class Msix {
     this.#send(vector);
   }
 
+  #refuse(offset: number, message: string): 0 {
+    this.#function.ports.observer.guestError(offset, `MSI-X: ${message}`);
+    return 0;
+  }
+
   #inPending(offset: number): boolean {
     return offset >= this.#pba && offset < this.#pba + this.#pending.length;
   }
 
   #read(offset: number, size: 1 | 2 | 4): number {
-    if (size !== 4) return 0;
-    if (offset < this.#table.length) return this.#view.getUint32(offset, true);
-    if (!this.#inPending(offset)) return 0;
+    if (size === 4 && offset < this.#table.length) return this.#view.getUint32(offset, true);
+    if (size !== 4 || !this.#inPending(offset)) return this.#refuse(offset, 'read of no register');
     const at = offset - this.#pba;
     const bytes = this.#pending;
     return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
   }
 
   #write(offset: number, size: 1 | 2 | 4, value: number): void {
-    if (size !== 4 || offset >= this.#table.length) return;
+    if (size !== 4 || offset >= this.#table.length) {
+      this.#refuse(offset, this.#inPending(offset) ? 'write to pending bits' : 'write to no register');
+      return;
+    }
     this.#view.setUint32(offset, value >>> 0, true);
     if ((offset & 12) === 12) this.#sendIfReady(Math.floor(offset / ENTRY));
   }

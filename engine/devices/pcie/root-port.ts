@@ -89,7 +89,11 @@ export class RootPort extends PciFunction implements BridgeFunction {
   /** Ends construction, when everything is plugged that ever will be: the slot shows what is there. */
   complete(): void {
     this.#occupied = !this.#startsEmpty && this.secondary.sorted.length > 0;
-    this.#resetSlot();
+    const { config } = this;
+    const { control, status, link } = this.#slotState();
+    config.setReset(SLTCTL, 2, control);
+    config.setReset(SLTSTA, 2, status);
+    config.setReset(LNKSTA, 2, link);
   }
 
   busRange(): readonly [number, number] {
@@ -198,19 +202,19 @@ export class RootPort extends PciFunction implements BridgeFunction {
   }
 
   /** Slot and link after a reset: powered if something is there. */
-  #resetSlot(): void {
-    const { config } = this;
-    const off = config.resetValue(SLTCTL, 2) | SLOT.POWER_OFF | SLOT.POWER_INDICATOR;
+  #slotState(): { control: number; status: number; link: number } {
+    const off = this.config.resetValue(SLTCTL, 2) | SLOT.POWER_OFF | SLOT.POWER_INDICATOR;
+    if (!this.#occupied) return { control: off, status: 0, link: LINK_DOWN };
     const on = (off & ~(SLOT.POWER_OFF | SLOT.POWER_INDICATOR)) | SLOT.POWER_INDICATOR_ON;
-    config.set(SLTCTL, 2, this.#occupied ? on : off);
-    config.set(SLTSTA, 2, this.#occupied ? SLOT.PRESENCE : 0);
-    config.set(LNKSTA, 2, this.#occupied ? LINK_UP : LINK_DOWN);
-    this.slot.decodeChanged();
+    return { control: on, status: SLOT.PRESENCE, link: LINK_UP };
   }
 
   override reset(): void {
     super.reset();
-    this.#resetSlot();
+    const { control, status, link } = this.#slotState();
+    this.config.set(SLTCTL, 2, control);
+    this.config.set(SLTSTA, 2, status);
+    this.config.set(LNKSTA, 2, link);
   }
 
   protected resetFunction(): void {

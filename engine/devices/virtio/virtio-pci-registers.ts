@@ -107,7 +107,12 @@ export function modernRegisterMap({ name, queues, config }: Described): Register
         meaning: 'why INTx is asserted; reading clears it',
         fields: isrFields,
       },
-      ...config.map((entry) => ({ ...entry, offset: entry.offset + STRUCTURES.device.offset })),
+      // Some devices have fields that are called as ones of the common structure.
+      ...config.map((entry) => ({
+        ...entry,
+        name: `config_${entry.name}`,
+        offset: entry.offset + STRUCTURES.device.offset,
+      })),
       {
         name: 'notify',
         offset: STRUCTURES.notify.offset,
@@ -122,7 +127,10 @@ export function modernRegisterMap({ name, queues, config }: Described): Register
   };
 }
 
-/** Registers of the legacy BAR, as they lie while MSI-X is enabled. */
+/**
+ * Registers of the legacy BAR, as they lie while MSI-X is enabled; with it disabled the device's configuration
+ * begins four bytes earlier.
+ */
 export function legacyRegisterMap({ name, config }: Described, hasMsix: boolean): RegisterMap {
   const register = (
     field: keyof typeof LEGACY,
@@ -156,7 +164,7 @@ export function legacyRegisterMap({ name, config }: Described, hasMsix: boolean)
             register('QueueVector', 2, 'RW', 'vector for used buffers'),
           ]
         : []),
-      ...config.map((entry) => ({ ...entry, offset: entry.offset + start })),
+      ...config.map(({ reset: _, ...entry }) => ({ ...entry, offset: entry.offset + start })),
     ],
   };
 }

@@ -4,15 +4,16 @@ import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:chil
 export const haveQemu = spawnSync('qemu-system-aarch64', ['--version']).status === 0;
 
 /**
- * QEMU's virt board, stopped before its first instruction, with accesses made through its qtest port. Virtual
- * time stands still.
+ * QEMU's virt board with accesses made through its qtest port. It is stopped before its first instruction, and
+ * virtual time stands still; unless `running`: then the CPU spins at the beginning of RAM, and each of its
+ * instructions takes about a microsecond of virtual time, so that timers of devices expire.
  */
 export class Qemu {
   readonly #child: ChildProcessWithoutNullStreams;
   #rest = '';
   #waiting: ((line: string) => void)[] = [];
 
-  constructor(args: readonly string[] = []) {
+  constructor(args: readonly string[] = [], running = false) {
     const machine = [
       '-M',
       'virt',
@@ -20,7 +21,7 @@ export class Qemu {
       'cortex-a57',
       '-m',
       '128',
-      '-S',
+      ...(running ? spinning : ['-S']),
       '-display',
       'none',
       '-nodefaults',
@@ -69,5 +70,12 @@ export class Qemu {
     this.#child.kill('SIGKILL');
   }
 }
+
+/** B . at 0x40000000, and the first CPU there. */
+const spinning = [
+  ...['-icount', 'shift=10,sleep=off'],
+  ...['-device', 'loader,addr=0x40000000,data=0x14000000,data-len=4'],
+  ...['-device', 'loader,addr=0x40000000,cpu-num=0'],
+];
 
 const letters = { 1: 'b', 2: 'w', 4: 'l', 8: 'q' } as const;

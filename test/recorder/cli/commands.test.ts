@@ -88,6 +88,32 @@ describe('run and record', () => {
   });
 });
 
+describe('a guest that resets itself', () => {
+  const kernel = dir.file('resetter');
+  // mov w0, #0x84000009 (PSCI SYSTEM_RESET); hvc #0
+  beforeAll(() => {
+    writeFileSync(kernel, new Uint8Array(Uint32Array.of(0x52800120, 0x72b08000, 0xd4000002).buffer));
+  });
+
+  it('starts again, with new seeds in its device tree, and replays', async () => {
+    const file = dir.file('resets.vtrace');
+    await virtrace(['record', '-o', file, ...MACHINE, '-kernel', kernel, '--limit', '100']);
+    const ran = await virtrace(['replay', file, '--verify', '--json']);
+    expect(JSON.parse(ran.out)).toMatchObject({ result: 'ok', position: 100, ended: 'limit' });
+    const resets = await virtrace(['events', file, '--what', 'system-reset', '--count']);
+    expect(resets.out).toBe('33\n');
+    const seeds = await virtrace(['events', file, '--device', 'device-tree', '--count']);
+    expect(Number(seeds.out)).toBeGreaterThan(33);
+  });
+
+  it('ends with -no-reboot', async () => {
+    const file = dir.file('no-reboot.vtrace');
+    const ran = await virtrace(['record', '-o', file, ...MACHINE, '-kernel', kernel, '-no-reboot', '--json']);
+    expect(JSON.parse(ran.err)).toMatchObject({ reason: 'system-reset', position: 3, exitCode: 0 });
+    expect((await virtrace(['replay', file, '--verify'])).code).toBe(0);
+  });
+});
+
 describe('replay', () => {
   it('verifies every event and prints the same console', async () => {
     const ran = await virtrace(['replay', trace, '--verify']);

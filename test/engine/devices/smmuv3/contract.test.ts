@@ -9,8 +9,10 @@ import { contextDescriptor, pageTables, STREAM, streamEntry, TABLES } from './gu
 /** A small stream table with a good stream in it, so that chance gets past the configuration. */
 function furnish(bench: Bench, stage2: boolean): void {
   const memory = bench.memory('dma', 0x10000);
-  const put = (at: number, words: readonly number[]) =>
-    words.forEach((word, n) => new DataView(memory.buffer).setUint32(at + 4 * n, word >>> 0, true));
+  const view = new DataView(memory.buffer);
+  const put = (at: number, words: readonly number[]) => {
+    for (const [n, word] of words.entries()) view.setUint32(at + 4 * n, word, true);
+  };
   for (let stream = 0; stream < 4; stream++) {
     const cd = stream === 3 ? 'none' : 'good';
     put(
