@@ -386,7 +386,7 @@ function locate(iova: bigint | number, { regions, tbi }: Stage1): Located | unde
   }
   const bits = toBig(iova);
   const top = ((bits >> 55n) & 1n) === 1n;
-  const input = Number(BigInt.asIntN(tbi[0] ? 56 : 64, bits));
+  const input = Number(BigInt.asIntN(tbi[top ? 1 : 0] ? 56 : 64, bits));
   if (input >= 0) {
     if (lower === undefined || input >= 2 ** lower.inputBits) return undefined;
     return { region: lower, input, offset: input };
