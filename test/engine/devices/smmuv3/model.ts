@@ -146,5 +146,5 @@ export function translateModel(
   if (s2 === undefined) return { physical: ipa, blockBits: shift };
   const second = stage2(ipa, s2, write, memory, 'IN');
   if ('fault' in second) return second;
-  return { physical: second.physical, blockBits: second.blockBits < shift ? second.blockBits : shift };
+  return { physical: second.physical, blockBits: BigInt(Math.min(Number(second.blockBits), Number(shift))) };
 }
