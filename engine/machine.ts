@@ -181,6 +181,7 @@ export class Machine {
       write: (cpu, access) => this.#write(cpu, access),
       hypercall: (cpu, kind) => this.#hypercall(cpu, kind),
       exception: (cpu, what, fromEl, toEl, syndrome, far, pc) => {
+        if (fromEl !== toEl && this.pmu.watchesEl(cpu)) this.pmu.elChanged(cpu, fromEl, toEl);
         if (!this.#observe.exceptions || this.#sink === undefined) return;
         this.#emit({
           ...this.#stamp(cpu),
