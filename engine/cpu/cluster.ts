@@ -1,4 +1,5 @@
 import type { Heap } from '../memory/heap.ts';
+import { disassemble } from './a64/disasm.ts';
 import { instructionSet, usesFpSimd } from './a64/instruction-set.ts';
 import { EC_UNKNOWN } from './a64/sysreg-key.ts';
 import type { El, SysregContext, SysregTrap } from './a64/sysreg-types.ts';
@@ -317,9 +318,11 @@ export class CpuCluster {
 
   raiseUndefined(s: CpuState, word: number, unknown: boolean): void {
     if (unknown) {
+      const { text } = disassemble(word >>> 0, s.pc);
+      const hex = (value: number | bigint): string => `0x${value.toString(16).padStart(8, '0')}`;
       this.ports.guestError(
         s.index,
-        `instruction 0x${word.toString(16).padStart(8, '0')} at 0x${s.pc.toString(16)} is UNDEFINED`,
+        `instruction ${hex(word >>> 0)} (${text}) at ${hex(s.pc)} is UNDEFINED here`,
       );
     }
     this.raiseSync(s, EC.UNKNOWN, 0);
