@@ -1,14 +1,21 @@
-/** `-device` and `-object`: from texts to devices behind virtio-mmio transports. */
-import { VIRTIO_MMIO_SLOTS, type VirtioMmioConfig } from '../../engine/boards/virt/config.ts';
+/** `-device` and `-object`: from texts to devices behind virtio-mmio transports and on PCI Express. */
+import {
+  type PciDeviceConfig,
+  VIRTIO_MMIO_SLOTS,
+  type VirtioMmioConfig,
+} from '../../engine/boards/virt/config.ts';
+import { type PciDeviceRequest, placePciDevices } from '../../engine/boards/virt/pci-devices.ts';
+import { parseOnOff } from '../../engine/boards/virt/properties.ts';
 import { type CharacterTarget, characterDevice } from './character-options.ts';
-import { DEVICE_TYPES, deviceRefusal, REFUSED_DEVICE_PROPERTIES } from './device-types.ts';
+import { DEVICE_TYPES, type DeviceType, deviceRefusal, REFUSED_DEVICE_PROPERTIES } from './device-types.ts';
 import type { DriveRequest } from './drive-options.ts';
 import { HelpAnswer, OptionError } from './errors.ts';
 import { deviceHelp, devicePropertyHelp } from './help.ts';
-import { readKeyValues } from './key-values.ts';
+import { readKeyValues, readNumber } from './key-values.ts';
 
 export interface DeviceRequests {
   readonly virtioMmio: readonly VirtioMmioConfig[];
+  readonly pciDevices: readonly PciDeviceConfig[];
   /** What consoles are connected to, by device id. */
   readonly consoles: ReadonlyMap<string, CharacterTarget>;
 }
@@ -24,9 +31,12 @@ interface Surroundings {
 
 /** One `-device`, split. */
 interface Given {
-  readonly type: string;
+  readonly type: DeviceType;
   readonly values: ReadonlyMap<string, string>;
 }
+
+/** Properties that say who and where a device is, or name something of the host. */
+const NOT_OF_THE_DEVICE = ['driver', 'id', 'bus', 'addr', 'rng', 'netdev'];
 
 /** @throws OptionError, HelpAnswer */
 export function readDevices(texts: readonly string[], around: Surroundings): DeviceRequests {
@@ -36,25 +46,78 @@ export function readDevices(texts: readonly string[], around: Surroundings): Dev
   const consoles = new Map<string, CharacterTarget>();
   const usedDrives = new Set<string>();
   const virtioMmio: VirtioMmioConfig[] = [];
+  const pci: PciDeviceRequest[] = [];
   const controller = consoleOf(given);
   given.forEach(({ type, values }, index) => {
     const id = ids[index]!;
-    const slot = slots[index];
-    if (slot === undefined) {
+    if (type.bus === 'console') {
       consoles.set(ids[controller!]!, consoleTarget(values, around));
       return;
     }
-    const properties: { [name: string]: string | boolean } = {};
-    if (around.forceLegacy === false) properties['force-legacy'] = false;
-    if (type === 'virtio-blk-device') {
-      properties.drive = driveOf(values, around, usedDrives).id;
-      const serial = values.get('serial');
-      if (serial !== undefined) properties.serial = serial;
+    checkReferences(type, values, around, usedDrives);
+    const properties = propertiesOf(type, values);
+    if (type.bus === 'pci') {
+      const bus = values.get('bus');
+      const addr = values.get('addr');
+      pci.push({
+        type: type.name,
+        id,
+        properties,
+        ...(bus === undefined || bus === 'pcie.0' ? {} : { bus }),
+        ...(addr === undefined ? {} : { addr }),
+      });
+      return;
     }
-    if (type === 'virtio-rng-device') checkObject(values.get('rng'), around);
-    virtioMmio.push({ slot, type: type.replace(/-device$/, ''), id, properties });
+    const version = around.forceLegacy === false ? { 'force-legacy': false } : {};
+    virtioMmio.push({
+      slot: slots[index]!,
+      type: type.virtio!,
+      id,
+      properties: { ...version, ...properties },
+    });
   });
-  return { virtioMmio, consoles };
+  return { virtioMmio, pciDevices: placePciDevices(pci), consoles };
+}
+
+/** What a device has beyond its name and place, each value as its type says. */
+function propertiesOf(
+  type: DeviceType,
+  values: ReadonlyMap<string, string>,
+): { [name: string]: string | number | boolean } {
+  const properties: { [name: string]: string | number | boolean } = {};
+  for (const [name, value] of values) {
+    if (NOT_OF_THE_DEVICE.includes(name)) continue;
+    const option = `-device ${type.name},${name}`;
+    switch (type.properties.find((property) => property.name === name)!.type) {
+      case 'text':
+        properties[name] = value;
+        break;
+      case 'number':
+        properties[name] = readNumber(option, value, 0, Number.MAX_SAFE_INTEGER);
+        break;
+      case 'on/off':
+        properties[name] = parseOnOff(option, value);
+    }
+  }
+  return properties;
+}
+
+/** The -drive, -object and -netdev that a device names have to be there. */
+function checkReferences(
+  type: DeviceType,
+  values: ReadonlyMap<string, string>,
+  around: Surroundings,
+  usedDrives: Set<string>,
+): void {
+  const option = `-device ${type.name}`;
+  if (type.virtio === 'virtio-blk') checkDrive(option, values, around, usedDrives);
+  const rng = values.get('rng');
+  if (rng !== undefined && !around.objects.has(rng)) {
+    throw new OptionError(`${option},rng=${rng}: there is no -object with id=${rng}`);
+  }
+  const netdev = values.get('netdev');
+  if (netdev !== undefined)
+    throw new OptionError(`${option},netdev=${netdev}: there is no -netdev with id=${netdev}`);
 }
 
 function split(text: string): Given {
@@ -73,12 +136,12 @@ function split(text: string): Given {
     refused: REFUSED_DEVICE_PROPERTIES,
     switches: true,
   });
-  return { type: name, values };
+  return { type, values };
 }
 
 /** Ids of the board's own parts, which events and hashes name. */
 const RESERVED_ID =
-  /^(uart\d|rtc|gpio|fw-cfg|flash\d|gic.*|cpu\d*|timer|pmu|machine|memory|device-tree|virtio-mmio\d*)$/;
+  /^(uart\d|rtc|gpio|fw-cfg|flash\d|gic.*|cpu\d*|timer|pmu|machine|memory|device-tree|virtio-mmio\d*|pcie.*|smmu.*)$/;
 
 function idsFor(given: readonly Given[]): string[] {
   const taken = new Set(given.flatMap(({ values }) => values.get('id') ?? []));
@@ -94,7 +157,7 @@ function idsFor(given: readonly Given[]): string[] {
       used.add(own);
       return own;
     }
-    const stem = type.replace(/-device$/, '');
+    const stem = type.name.replace(/-(device|pci)$/, '');
     let number = 0;
     while (taken.has(`${stem}${number}`)) number++;
     taken.add(`${stem}${number}`);
@@ -107,25 +170,28 @@ function slotsFor(given: readonly Given[]): (number | undefined)[] {
   const taken = new Set<number>();
   const slots = given.map(({ type, values }) => {
     const bus = values.get('bus');
-    if (type === 'virtconsole' || bus === undefined) return undefined;
+    if (type.bus !== 'virtio-mmio' || bus === undefined) return undefined;
     const match = /^virtio-mmio-bus\.(\d+)$/.exec(bus);
     const slot = match === null ? -1 : Number(match[1]);
     if (slot < 0 || slot >= VIRTIO_MMIO_SLOTS) {
       throw new OptionError(
-        `-device ${type},bus=${bus}: allowed are virtio-mmio-bus.0 to virtio-mmio-bus.${VIRTIO_MMIO_SLOTS - 1}`,
+        `-device ${type.name},bus=${bus}: allowed are virtio-mmio-bus.0 to virtio-mmio-bus.${VIRTIO_MMIO_SLOTS - 1}`,
       );
     }
-    if (taken.has(slot)) throw new OptionError(`-device ${type},bus=${bus}: this transport is taken already`);
+    if (taken.has(slot))
+      throw new OptionError(`-device ${type.name},bus=${bus}: this transport is taken already`);
     taken.add(slot);
     return slot;
   });
   let next = VIRTIO_MMIO_SLOTS - 1;
   return slots.map((slot, index) => {
     const { type } = given[index]!;
-    if (slot !== undefined || type === 'virtconsole') return slot;
+    if (slot !== undefined || type.bus !== 'virtio-mmio') return slot;
     while (taken.has(next)) next--;
     if (next < 0)
-      throw new OptionError(`-device ${type}: all ${VIRTIO_MMIO_SLOTS} virtio-mmio transports are taken`);
+      throw new OptionError(
+        `-device ${type.name}: all ${VIRTIO_MMIO_SLOTS} virtio-mmio transports are taken`,
+      );
     taken.add(next);
     return next;
   });
@@ -133,16 +199,18 @@ function slotsFor(given: readonly Given[]): (number | undefined)[] {
 
 /** Index of the console controller, if there is one; it and its console come in pairs. */
 function consoleOf(given: readonly Given[]): number | undefined {
-  const controllers = given.flatMap(({ type }, index) => (type === 'virtio-serial-device' ? [index] : []));
-  const ports = given.filter(({ type }) => type === 'virtconsole');
+  const controllers = given.flatMap(({ type }, index) => (type.virtio === 'virtio-serial' ? [index] : []));
+  const ports = given.filter(({ type }) => type.bus === 'console');
   if (controllers.length > 1 || ports.length > 1) {
-    throw new OptionError('-device virtio-serial-device: virtrace has one, with one virtconsole');
+    throw new OptionError('-device virtio-serial: virtrace has one, with one virtconsole');
   }
   if (ports.length === 1 && controllers.length === 0) {
-    throw new OptionError('-device virtconsole: needs -device virtio-serial-device');
+    throw new OptionError(
+      '-device virtconsole: needs -device virtio-serial-device or virtio-serial-pci before it',
+    );
   }
   if (ports.length === 0 && controllers.length === 1) {
-    throw new OptionError('-device virtio-serial-device: needs -device virtconsole');
+    throw new OptionError(`-device ${given[controllers[0]!]!.type.name}: needs -device virtconsole`);
   }
   const port = ports[0];
   const id = controllers[0] === undefined ? undefined : given[controllers[0]]!.values.get('id');
@@ -163,28 +231,21 @@ function consoleTarget(values: ReadonlyMap<string, string>, around: Surroundings
   return characterDevice('-device virtconsole,chardev', id, around.characters);
 }
 
-function driveOf(
+function checkDrive(
+  option: string,
   values: ReadonlyMap<string, string>,
   { drives }: Surroundings,
   used: Set<string>,
-): DriveRequest {
-  const option = '-device virtio-blk-device';
+): void {
   const id = values.get('drive');
   if (id === undefined) throw new OptionError(`${option}: drive= is missing`);
-  const drive = drives.get(id);
-  if (drive === undefined) {
+  if (!drives.has(id)) {
     const known = [...drives.keys()];
     const list = known.length === 0 ? 'there is none' : `there are ${known.join(', ')}`;
     throw new OptionError(`${option},drive=${id}: no -drive if=none has this id; ${list}`);
   }
   if (used.has(id)) throw new OptionError(`${option},drive=${id}: another device has this drive`);
   used.add(id);
-  return drive;
-}
-
-function checkObject(id: string | undefined, { objects }: Surroundings): void {
-  if (id === undefined || objects.has(id)) return;
-  throw new OptionError(`-device virtio-rng-device,rng=${id}: there is no -object with id=${id}`);
 }
 
 /** Ids of the sources of random bytes; whichever it is, the bytes come from the host and are recorded. */

@@ -1,48 +1,64 @@
-/** What `-device` takes: the devices behind virtio-mmio, as data for parser and help. */
+/** What `-device` takes, as data for parser and help: behind virtio-mmio, on PCI Express, and consoles. */
+import { COMMON_PCI_PROPERTIES, PCI_DEVICE_TYPES } from '../../engine/boards/virt/pci-devices.ts';
+
+export interface DeviceTypeProperty {
+  readonly name: string;
+  readonly description: string;
+  readonly type: 'text' | 'number' | 'on/off';
+}
 
 export interface DeviceType {
   /** As on the command line. */
   readonly name: string;
   readonly description: string;
-  readonly properties: readonly {
-    readonly name: string;
-    readonly description: string;
-  }[];
+  readonly bus: 'virtio-mmio' | 'pci' | 'console';
+  /** Kind of virtio device, if it is one. */
+  readonly virtio?: string;
+  readonly properties: readonly DeviceTypeProperty[];
 }
 
-const ID = { name: 'id', description: 'name of the device, also in events' };
-const BUS = { name: 'bus', description: 'virtio-mmio-bus.N, N from 0 to 31; default: the highest free one' };
+function text(name: string, description: string): DeviceTypeProperty {
+  return { name, description, type: 'text' };
+}
+
+const ID = text('id', 'name of the device, also in events');
+const BUS = text('bus', 'virtio-mmio-bus.N, N from 0 to 31; default: the highest free one');
+
+/** Properties that belong to PCI and to the number of queues there. */
+const PCI_ONLY = ['num-queues', 'disable-legacy', 'iommu_platform'];
+
+/** Every virtio device has a form for each transport. */
+const MMIO_TYPES: readonly DeviceType[] = PCI_DEVICE_TYPES.flatMap((type) =>
+  type.virtio === undefined
+    ? []
+    : {
+        name: `${type.virtio}-device`,
+        description: type.description,
+        bus: 'virtio-mmio' as const,
+        virtio: type.virtio,
+        properties: [...type.properties.filter(({ name }) => !PCI_ONLY.includes(name)), ID, BUS],
+      },
+);
+
+const PCI_TYPES: readonly DeviceType[] = PCI_DEVICE_TYPES.map((type) => ({
+  ...type,
+  bus: 'pci',
+  properties: [...type.properties, ...COMMON_PCI_PROPERTIES],
+}));
 
 export const DEVICE_TYPES: readonly DeviceType[] = [
-  {
-    name: 'virtio-blk-device',
-    description: 'disk',
-    properties: [
-      { name: 'drive', description: 'id of the -drive with its image' },
-      { name: 'serial', description: 'serial number the guest sees' },
-      ID,
-      BUS,
-    ],
-  },
-  {
-    name: 'virtio-rng-device',
-    description: 'source of random bytes',
-    properties: [{ name: 'rng', description: 'id of an -object; not needed' }, ID, BUS],
-  },
-  {
-    name: 'virtio-serial-device',
-    description: 'console controller; needs one virtconsole',
-    properties: [ID, BUS],
-  },
+  ...MMIO_TYPES,
+  ...PCI_TYPES,
   {
     name: 'virtconsole',
-    description: 'console behind the controller',
+    description: 'console behind the console controller',
+    bus: 'console',
     properties: [
-      { name: 'chardev', description: 'id of the -chardev it is connected to' },
-      { name: 'name', description: 'not seen by the guest' },
+      text('chardev', 'id of the -chardev it is connected to'),
+      text('name', 'not seen by the guest'),
       ID,
-      { name: 'bus', description: 'ID.0 of the controller; not needed' },
-      { name: 'nr', description: '0' },
+      text('bus', 'ID.0 of the controller; not needed'),
+      text('nr', '0'),
     ],
   },
 ];
@@ -108,21 +124,21 @@ export const REFUSED_DEVICE_PROPERTIES: { readonly [name: string]: string } = Ob
   ].map((name) => [name, "the device has QEMU's default"]),
 );
 
-/** Devices of QEMU's that people ask for, with the way to go. */
+/** Devices of QEMU's that people ask for; undefined: not known. */
 export function deviceRefusal(name: string): string | undefined {
-  const mmio = DEVICE_TYPES.find(
-    (type) => type.name === name.replace(/-pci(-non-transitional|-transitional)?$/, '-device'),
-  );
-  if (mmio !== undefined) return `virtrace has no PCIe yet; use ${mmio.name}`;
-  if (/^(virtio-net|e1000|rtl8139|igb|vmxnet|usb-net)/.test(name))
-    return 'QEMU has it, virtrace does not: there is no network yet';
-  if (/^(virtio-gpu|ramfb|bochs|VGA|vga|qxl|cirrus)/.test(name))
+  const here = name.replace(/-(non-)?transitional$/, '');
+  if (here !== name && DEVICE_TYPES.some((type) => type.name === here)) {
+    return `QEMU has it, virtrace does not; use ${here}`;
+  }
+  if (/^(e1000|rtl8139|igb|vmxnet|usb-net)/.test(name)) {
+    return 'QEMU has it, virtrace does not; use virtio-net-pci';
+  }
+  if (/^(virtio-gpu|ramfb|bochs|VGA|vga|qxl|cirrus)/.test(name)) {
     return 'QEMU has it, virtrace does not: there are no graphics';
-  if (
-    /^(virtio|vhost|nvme|ide|ahci|scsi|usb|qemu-xhci|pci|ioh|edu|pvpanic|i6300|tpm|nvdimm|pc-dimm|loader|guest-loader|sd)/.test(
-      name,
-    )
-  ) {
+  }
+  const families =
+    'virtio|vhost|nvme|ide|ahci|scsi|usb|qemu-xhci|pci|ioh|pvpanic|i6300|tpm|nvdimm|pc-dimm|loader|guest-loader|sd';
+  if (new RegExp(`^(${families})`).test(name)) {
     return 'QEMU has it, virtrace does not; -device help lists what there is';
   }
   return undefined;

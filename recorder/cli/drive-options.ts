@@ -16,6 +16,8 @@ export interface DriveRequest {
 export interface DriveRequests {
   /** By id; those that a device has to ask for. */
   readonly drives: ReadonlyMap<string, DriveRequest>;
+  /** Drives with if=virtio, which bring a virtio-blk-pci with them. */
+  readonly withDevice: readonly string[];
   /** Flash bank 0 and 1. */
   readonly flash: readonly [DriveRequest | undefined, DriveRequest | undefined];
 }
@@ -31,8 +33,8 @@ const REFUSED_KEYS: { readonly [key: string]: string } = {
   'copy-on-read': COW,
   werror: 'images are never written to',
   rerror: 'an image that cannot be read ends the run',
-  bus: 'there is no such bus; use -device',
-  addr: 'there is no PCIe yet; use -device',
+  bus: 'use if=none and -device',
+  addr: 'use if=none and -device',
   throttling: 'the disk has no speed',
   media: 'there are no CD-ROM drives',
 };
@@ -44,6 +46,7 @@ export function readDrives(
   bios: string | undefined,
 ): DriveRequests {
   const drives = new Map<string, DriveRequest>();
+  const withDevice: string[] = [];
   const flash: [DriveRequest | undefined, DriveRequest | undefined] = [undefined, undefined];
   const putFlash = (drive: DriveRequest, unit: number | undefined): void => {
     const bank = unit ?? (flash[0] === undefined ? 0 : 1);
@@ -53,10 +56,13 @@ export function readDrives(
     flash[bank] = drive;
   };
   driveTexts.forEach((text, index) => {
-    const { drive, isFlash, unit } = readDrive(text, index);
-    if (isFlash) putFlash(drive, unit);
+    const { drive, where, unit } = readDrive(text, index);
+    if (where === 'pflash') putFlash(drive, unit);
     else if (drives.has(drive.id)) throw new OptionError(`-drive id=${drive.id}: this id is used twice`);
-    else drives.set(drive.id, drive);
+    else {
+      drives.set(drive.id, drive);
+      if (where === 'virtio') withDevice.push(drive.id);
+    }
   });
   for (const file of pflashTexts) {
     putFlash({ id: `pflash${file}`, file, readOnly: false, raw: false, option: '-pflash' }, undefined);
@@ -66,13 +72,13 @@ export function readDrives(
       `-bios ${bios}: flash bank 0 has the image of ${flash[0].option} already; give one of them`,
     );
   }
-  return { drives, flash };
+  return { drives, flash, withDevice };
 }
 
 function readDrive(
   text: string,
   index: number,
-): { drive: DriveRequest; isFlash: boolean; unit: number | undefined } {
+): { drive: DriveRequest; where: 'none' | 'pflash' | 'virtio'; unit: number | undefined } {
   const values = readKeyValues('-drive', text, {
     implied: 'file',
     allowed: ['file', 'if', 'id', 'format', 'readonly', 'read-only', 'unit', 'index', 'snapshot'],
@@ -81,13 +87,8 @@ function readDrive(
   const file = values.get('file');
   if (file === undefined || file === '') throw new OptionError('-drive: file= is missing');
   const where = readWord('-drive if', values.get('if') ?? 'virtio', INTERFACES);
-  if (where !== 'none' && where !== 'pflash') {
-    const asked = values.has('if') ? `if=${where}` : 'without if=';
-    const why =
-      where === 'virtio' ? 'would be a PCIe disk, and virtrace has no PCIe yet' : 'is not on this board';
-    throw new OptionError(
-      `-drive ${asked}: ${why}; use if=none,id=ID with -device virtio-blk-device,drive=ID, or if=pflash`,
-    );
+  if (where !== 'none' && where !== 'pflash' && where !== 'virtio') {
+    throw new OptionError(`-drive if=${where}: not on this board; use if=virtio, if=none or if=pflash`);
   }
   const format = values.get('format');
   if (format !== undefined && format !== 'raw') {
@@ -102,7 +103,7 @@ function readDrive(
   const unitText = values.get('unit') ?? values.get('index');
   const unit = unitText === undefined ? undefined : readNumber('-drive unit', unitText, 0, 255);
   const isFlash = where === 'pflash';
-  const id = values.get('id') ?? (isFlash ? `pflash${unit ?? index}` : `none${index}`);
+  const id = values.get('id') ?? `${where}${unit ?? index}`;
   const option = isFlash ? '-drive if=pflash' : `-drive id=${id}`;
-  return { drive: { id, file, readOnly, raw: format === 'raw', option }, isFlash, unit };
+  return { drive: { id, file, readOnly, raw: format === 'raw', option }, where, unit };
 }

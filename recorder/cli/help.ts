@@ -50,8 +50,16 @@ export function cpuHelp(): string {
 }
 
 export function deviceHelp(): string {
-  const rows = DEVICE_TYPES.map(({ name, description }) => [name, description] as const);
-  return `Devices for -device, behind virtio-mmio:\n${columns(rows)}Properties: -device TYPE,help\n`;
+  const of = (bus: DeviceType['bus']): string =>
+    columns(
+      DEVICE_TYPES.filter((type) => type.bus === bus).map(
+        ({ name, description }) => [name, description] as const,
+      ),
+    );
+  return (
+    `Devices for -device, behind virtio-mmio:\n${of('virtio-mmio')}On PCI Express:\n${of('pci')}` +
+    `Behind a console controller:\n${of('console')}Properties: -device TYPE,help\n`
+  );
 }
 
 export function devicePropertyHelp({ name, properties }: DeviceType): string {
@@ -88,6 +96,7 @@ Commands:
   run       runs a machine, with its console here
   record    the same, and records it into a trace
   replay    runs the recorded machine again from the trace alone
+  view      shows a trace in the browser: on a timeline, and alive
   info      what a trace holds
   events    the recorded events, filtered and decoded
 

@@ -64,6 +64,11 @@ function infoText(info: TraceInfo): string {
   if (info.commandLine !== null) rows.push(['command line', info.commandLine]);
   for (const device of config.virtioMmio)
     rows.push(['device', `${device.id}: ${device.type}, transport ${device.slot}`]);
+  for (const device of config.pciDevices) {
+    const address = `${(device.devfn >> 3).toString(16).padStart(2, '0')}.${device.devfn & 7}`;
+    const bus = device.properties.bus ?? 'pcie.0';
+    rows.push(['device', `${device.id}: ${device.type}, ${String(bus)} at ${address}`]);
+  }
   for (const image of info.images) {
     const where = image.embedded ? 'in the trace' : 'not in the trace';
     rows.push([

@@ -101,6 +101,7 @@ const SWITCHES = {
   'highmem-mmio': 'highmemMmio',
   its: 'its',
   'default-bus-bypass-iommu': 'defaultBusBypassIommu',
+  'smmu-strict': 'smmuStrict',
   ras: 'ras',
   nvdimm: 'nvdimm',
   'dtb-randomness': 'dtbRandomness',

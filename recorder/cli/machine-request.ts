@@ -75,8 +75,10 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
   checkNones(raw);
   const log = readLogItems(raw.d);
   const characters = readCharacterDevices(raw.chardev ?? []);
-  const { drives, flash } = readDrives(raw.drive ?? [], raw.pflash ?? [], raw.bios);
-  const devices = readDevices(raw.device ?? [], {
+  const { drives, flash, withDevice } = readDrives(raw.drive ?? [], raw.pflash ?? [], raw.bios);
+  // QEMU: a drive with if=virtio is a device after those that were asked for.
+  const own = withDevice.map((id) => `virtio-blk-pci,drive=${id.replaceAll(',', ',,')}`);
+  const devices = readDevices([...(raw.device ?? []), ...own], {
     drives,
     characters,
     objects: readObjects(raw.object ?? []),
@@ -91,13 +93,16 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
     icountShift: readIcount(raw.icount),
     serial: serials.map(({ kind }) => kind),
     virtioMmio: devices.virtioMmio,
+    pciDevices: devices.pciDevices,
   };
   const firmware =
     raw.bios !== undefined ? { option: '-bios', path: raw.bios } : flash[0] && fileOf(flash[0]);
   const [error] = validateVirtConfig(config, { firmware: firmware !== undefined });
   if (error !== undefined) throw new OptionError(error);
   for (const [id, drive] of drives) {
-    const used = devices.virtioMmio.some((device) => device.properties.drive === id);
+    const used = [...devices.virtioMmio, ...devices.pciDevices].some(
+      (device) => device.properties.drive === id,
+    );
     if (!used) throw new OptionError(`${drive.option}: no -device has drive=${id}`);
   }
   const targets = new Map([

@@ -54,7 +54,7 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     name: 'drive',
     value: 'file=FILE,...',
     repeat: true,
-    description: 'disk image: if=none|pflash, id=, format=raw, readonly=, unit=; never written to',
+    description: 'disk image: if=virtio|none|pflash, id=, format=raw, readonly=, unit=; never written to',
     group: 'devices',
   },
   {
@@ -68,7 +68,7 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     name: 'device',
     value: 'TYPE[,...]',
     repeat: true,
-    description: 'device behind virtio-mmio; -device help',
+    description: 'virtio-mmio or PCI device; -device help',
     group: 'devices',
   },
   {

@@ -13,11 +13,12 @@ import { recordCommand } from './record-command.ts';
 import { type ReplayOptions, replayCommand } from './replay-command.ts';
 import { runCommand } from './run-command.ts';
 import { type MachineCommand, translateArguments } from './translate.ts';
+import { VIEW_HELP, type ViewOptions, viewCommand } from './view-command.ts';
 
-const COMMANDS = ['run', 'record', 'replay', 'info', 'events'] as const;
+const COMMANDS = ['run', 'record', 'replay', 'view', 'info', 'events'] as const;
 type CommandName = (typeof COMMANDS)[number];
 /** Commands that are planned; named so that nobody takes them for a typing mistake. */
-const PLANNED = ['debug', 'view', 'diff', 'explain', 'report', 'export'];
+const PLANNED = ['debug', 'diff', 'explain', 'report', 'export'];
 
 /** Runs a command and returns its exit code; never throws for a person's mistakes. */
 export async function main(args: readonly string[], io: CommandIo): Promise<number> {
@@ -129,14 +130,15 @@ Tells what was recorded, how it ended, and what the trace holds.
 `;
 
 async function traceCommand(
-  name: 'replay' | 'info' | 'events',
+  name: 'replay' | 'view' | 'info' | 'events',
   args: readonly string[],
   io: CommandIo,
 ): Promise<number> {
-  const help = { replay: REPLAY_HELP, info: INFO_HELP, events: EVENTS_HELP }[name];
+  const help = { replay: REPLAY_HELP, view: VIEW_HELP, info: INFO_HELP, events: EVENTS_HELP }[name];
   if (args.some((arg) => ['--help', '-h', '-help'].includes(arg))) throw new HelpAnswer(help);
   const command = quiet(new Command(name)).argument('[file]').option('--json');
   const repeat = (value: string, before?: string[]): string[] => [...(before ?? []), value];
+  if (name === 'view') command.option('--no-open').option('--port <n>');
   if (name === 'replay') {
     command.option('--verify').option('--no-console').option('--block-limit <n>').option('--tier <tier>');
     command.addOption(new Option('--image <role=file>').argParser(repeat));
@@ -157,6 +159,8 @@ async function traceCommand(
   switch (name) {
     case 'replay':
       return replayCommand(file, command.opts<ReplayOptions>(), io);
+    case 'view':
+      return viewCommand(file, command.opts<ViewOptions>(), io);
     case 'info':
       return infoCommand(file, command.opts<{ json?: boolean }>(), io);
     case 'events':

@@ -8,7 +8,7 @@ const MONITOR = 'virtrace has no monitor yet';
 const PC = 'not a part of the virt board';
 const DISPLAY = 'virtrace has no graphics; the console is the serial port';
 const NETWORK = 'virtrace has no network yet; leave it out, or give -nic none';
-const DISK = 'use -drive file=FILE,if=none,format=raw,id=ID and -device virtio-blk-device,drive=ID';
+const DISK = 'use -drive file=FILE,format=raw';
 const HOST = 'it concerns the host process of QEMU';
 const SAVE = 'virtrace has no saved machines; record a run and replay it';
 const FILES = 'virtrace shares no host files; use a disk image';

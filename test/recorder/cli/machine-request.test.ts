@@ -130,6 +130,29 @@ describe('readMachineRequest', () => {
     expect(ours).toEqual(found);
   });
 
+  it('places PCI devices, those of -drive if=virtio last', () => {
+    const { config, drives } = request({
+      drive: ['file=a.img,format=raw', 'file=b.img,if=none,id=hd0'],
+      device: [
+        'pcie-root-port,id=rp,slot=3',
+        'virtio-rng-pci,bus=rp',
+        'virtio-blk-pci,drive=hd0,addr=5.1,multifunction=on,num-queues=2',
+      ],
+    });
+    expect(config.pciDevices).toEqual([
+      { devfn: 8, type: 'pcie-root-port', id: 'rp', properties: { slot: 3 } },
+      { devfn: 0, type: 'virtio-rng-pci', id: 'virtio-rng0', properties: { bus: 'rp' } },
+      {
+        devfn: 0x29,
+        type: 'virtio-blk-pci',
+        id: 'virtio-blk0',
+        properties: { drive: 'hd0', multifunction: true, 'num-queues': 2 },
+      },
+      { devfn: 16, type: 'virtio-blk-pci', id: 'virtio-blk1', properties: { drive: 'virtio0' } },
+    ]);
+    expect(drives.get('virtio0')?.file).toBe('a.img');
+  });
+
   it('connects consoles', () => {
     const { characters, config } = request({
       chardev: ['stdio,id=con,mux=on', 'file,id=log,path=/tmp/x'],
@@ -188,8 +211,7 @@ describe('readMachineRequest', () => {
     [{ rtc: 'base=2023-02-30' }, /^-rtc base: '2023-02-30'; allowed are utc, localtime or a date/],
     [{ rtc: 'clock=host' }, '-rtc clock=host: the clock goes with the time of the machine; use clock=vm'],
     [{ drive: ['if=none,id=x'] }, '-drive: file= is missing'],
-    [{ drive: ['file=a'] }, /^-drive without if=: would be a PCIe disk.*use if=none/],
-    [{ drive: ['file=a,if=virtio'] }, /^-drive if=virtio: would be a PCIe disk/],
+    [{ drive: ['file=a,if=scsi'] }, '-drive if=scsi: not on this board; use if=virtio, if=none or if=pflash'],
     [{ drive: ['file=a,if=none,id=x,format=qcow2'] }, /^-drive format=qcow2: virtrace has raw images only/],
     [{ drive: ['file=a,if=none,id=x,cache=none'] }, /^-drive cache=: QEMU has it, virtrace does not/],
     [{ drive: ['file=a,if=none,id=x'] }, '-drive id=x: no -device has drive=x'],
@@ -197,7 +219,21 @@ describe('readMachineRequest', () => {
     [{ device: ['virtio-blk-device,drive=x'] }, /no -drive if=none has this id; there is none$/],
     [
       { device: ['virtio-blk-pci,drive=x'] },
-      '-device virtio-blk-pci: virtrace has no PCIe yet; use virtio-blk-device',
+      /^-device virtio-blk-pci,drive=x: no -drive if=none has this id; there is none$/,
+    ],
+    [{ device: ['virtio-rng-pci,addr=20'] }, /^-device virtio-rng-pci,addr=20: allowed are 0 to 1f/],
+    [
+      { device: ['virtio-rng-pci,bus=rp'] },
+      /^-device virtio-rng-pci,bus=rp: no pcie-root-port before it has this id/,
+    ],
+    [
+      { device: ['virtio-rng-pci-transitional'] },
+      '-device virtio-rng-pci-transitional: QEMU has it, virtrace does not; use virtio-rng-pci',
+    ],
+    [{ device: ['e1000'] }, '-device e1000: QEMU has it, virtrace does not; use virtio-net-pci'],
+    [
+      { device: ['virtio-net-pci,netdev=n'] },
+      '-device virtio-net-pci,netdev=n: there is no -netdev with id=n',
     ],
     [{ device: ['nonsense'] }, /^-device nonsense: unknown device; allowed are virtio-blk-device, /],
     [{ device: ['virtio-rng-device,foo=1'] }, /^-device virtio-rng-device: unknown key 'foo'; allowed are/],
@@ -208,7 +244,10 @@ describe('readMachineRequest', () => {
     ],
     [{ device: ['virtio-rng-device,id=uart0'] }, '-device id=uart0: a part of the board is called so'],
     [{ device: ['virtio-rng-device,id=a', 'virtio-rng-device,id=a'] }, '-device id=a: this id is used twice'],
-    [{ device: ['virtconsole'] }, '-device virtconsole: needs -device virtio-serial-device'],
+    [
+      { device: ['virtconsole'] },
+      '-device virtconsole: needs -device virtio-serial-device or virtio-serial-pci before it',
+    ],
     [
       { device: Array.from({ length: 33 }, () => 'virtio-rng-device') },
       /all 32 virtio-mmio transports are taken/,
