@@ -174,7 +174,7 @@ export class CpuCluster {
     this.breakpoints = new Breakpoints(heap, this.helpers, this.code);
     const env: { [name: string]: unknown } = { memory: heap.memory, table: this.functions };
     for (const name of Object.keys(HELPERS)) env[name] = this.helpers[name];
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(buildInterpreter().bytes), { env });
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(buildInterpreter().bytes), { env } as never);
     this.#interpreter = instance.exports['run'] as (cpu: number) => void;
     for (const s of this.states) this.resetCpu(s.index);
   }

@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import { openTraceFile } from '../host/files.ts';
 import { StopSignals } from '../host/signals.ts';
-import { findViewer } from '../server/viewer-files.ts';
 import { startViewServer } from '../server/view-server.ts';
+import { findViewer } from '../server/viewer-files.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
 import type { CommandIo } from './io.ts';
 
