@@ -6,7 +6,10 @@ export const MAX_CONTEXTS = 16;
 const PAGE = 65536;
 const RADIX_BYTES = 64 * 1024 * 1024;
 const CODE_BYTES = 160 * 1024 * 1024;
-const LIMIT = 65536 * PAGE;
+/** One page short of what an address can reach, so that the end of the last frame is an address too. */
+const LIMIT = 65535 * PAGE;
+/** Rounding of the parts below to whole pages. */
+const SLACK = 32 * PAGE;
 
 /** Addresses of the parts of linear memory that depend on the machine's size. */
 export interface HeapLayout {
@@ -57,13 +60,13 @@ export class Heap {
     const radix = take(65536);
     const radixArena = take(RADIX_BYTES);
     const codeStart = take(CODE_BYTES);
-    // Per frame: flags 1, table information 8, hash 8, page 4, list 4, code tables 4 × contexts.
-    const perFrame = H.FRAME_SIZE + 1 + 8 + 8 + 4 + 4 + 4 * MAX_CONTEXTS;
+    // Per frame: flags 1, table information 8, hash 8, writer 4, page 4, list 4, code tables 4 × contexts.
+    const perFrame = H.FRAME_SIZE + 1 + 8 + 8 + 4 + 4 + 4 + 4 * MAX_CONTEXTS;
     const ptList = take(H.PT_LIST_MAX * 4);
     const breakList = take(H.BREAK_LIST_MAX * 16);
     const watchList = take(H.WATCH_LIST_MAX * H.WATCH_BYTES);
     const wanted = Math.ceil(guestBytes / H.FRAME_SIZE) + 2;
-    const frameCount = Math.min(wanted, Math.floor((LIMIT - at - 12 * PAGE) / perFrame));
+    const frameCount = Math.min(wanted, Math.floor((LIMIT - at - SLACK) / perFrame));
     const frameFlags = take(frameCount);
     const tableInfo = take(frameCount * 8);
     const frameHashes = take(frameCount * 8);
