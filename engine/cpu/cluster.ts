@@ -231,10 +231,10 @@ export class CpuCluster {
       if (sctlr & (1 << 14)) bits |= CONTEXT_EL0_ZERO;
       if (sctlr & (1 << 26)) bits |= CONTEXT_EL0_CACHE;
     }
+    s.setWord(L.CPU_CONTEXT, this.code.contextId(bits));
     const set = (this.helpers.tlbSelect(s.base, s.index) >>> 0) + (el === 0 ? H.TLB_SET : 0);
     s.setWord(L.CPU_TLB, set);
     s.setWord(L.CPU_XTLB, set + H.TLB_FETCH);
-    s.setWord(L.CPU_CONTEXT, this.code.contextId(bits));
   }
 
   /**
@@ -415,12 +415,14 @@ export class CpuCluster {
     try {
       return this.#turn(s);
     } finally {
+      this.#settlePc(s);
       this.#running = -1;
     }
   }
 
   #turn(s: CpuState): TurnEnd {
     for (;;) {
+      this.#settlePc(s);
       const pending = s.word(L.CPU_IRQ) & ~s.daif;
       if (pending !== 0 && this.#left > 0) this.#takeInterrupt(s, pending);
       if (this.#stop) return 'stop';
@@ -428,6 +430,8 @@ export class CpuCluster {
       if (this.#left <= 0) return 'limit';
       if (this.#effect) return 'effect';
       if (s.word(L.CPU_PSTATE) & PSTATE_IL) {
+        // The fetch comes first (Arm ARM D1.3.5, synchronous exception prioritization).
+        if (this.fetchFrame(s) === 0) continue;
         this.#left -= 1;
         this.raiseSync(s, EC.ILLEGAL_STATE, 0);
         continue;
@@ -442,6 +446,24 @@ export class CpuCluster {
       const yielded = this.#leave(s);
       if (yielded) return 'yield';
     }
+  }
+
+  /**
+   * A branch drops the tag of its target (Arm ARM, shared/functions AArch64.BranchAddr). Here that is done when the
+   * target is looked up, since no tagged address is ever found in the TLB of fetches.
+   */
+  #settlePc(s: CpuState): void {
+    const hi = s.word(L.CPU_PC + 4);
+    const plain = (hi << 8) >> 8;
+    if (plain === (hi | 0)) return;
+    const upper = (hi & (1 << 23)) !== 0;
+    const two = s.el < 2;
+    const tcr = s.sysreg(two ? L.SYS_TCR_EL1 : s.el === 2 ? L.SYS_TCR_EL2 : L.SYS_TCR_EL3);
+    const bit = (at: number): boolean => ((tcr >> BigInt(at)) & 1n) === 1n;
+    // TBID (FEAT_PAuth): tags of instruction addresses are kept
+    const data = this.config.features.has('FEAT_PAuth') && bit(two ? (upper ? 52 : 51) : 29);
+    if (bit(two ? (upper ? 38 : 37) : 20) && !data)
+      s.setWord(L.CPU_PC + 4, two ? plain >>> 0 : hi & 0xff_ffff);
   }
 
   #enter(s: CpuState, budget: number): void {
@@ -517,6 +539,7 @@ export class CpuCluster {
 
   #makeBlock(s: CpuState): void {
     this.counts.misses += 1;
+    this.#settlePc(s);
     const { active } = this.breakpoints;
     if (active && this.armed && this.breakpoints.stopsAt(s.pc, s.index)) {
       this.#stop = true;

@@ -1,3 +1,4 @@
+import { SLOT_OSDLR_EL1, SLOT_OSLSR_EL1 } from './a64/sysreg-slots.ts';
 import type { CpuConfig } from './cpu-models.ts';
 import type { CpuState } from './cpu-state.ts';
 import {
@@ -127,7 +128,7 @@ export function takeException(
 
 /** Bits of SPSR that go into CPU_PSTATE on a return. */
 function pstateMask(config: CpuConfig): number {
-  let mask = PSTATE_SS | PSTATE_IL;
+  let mask = PSTATE_IL;
   if (config.features.has('FEAT_PAN')) mask |= PSTATE_PAN;
   if (config.features.has('FEAT_UAO')) mask |= PSTATE_UAO;
   if (config.features.has('FEAT_DIT')) mask |= PSTATE_DIT;
@@ -135,6 +136,20 @@ function pstateMask(config: CpuConfig): number {
   if (config.features.has('FEAT_MTE2')) mask |= PSTATE_TCO;
   if (config.features.has('FEAT_BTI')) mask |= PSTATE_BTYPE;
   return mask;
+}
+
+/**
+ * PSTATE.SS after a return (Arm ARM, shared/functions DebugExceptionReturnSS): SPSR.SS only where software step is
+ * on and debug exceptions, off before the return, are on after it.
+ */
+function returnedStep(s: CpuState, spsr: number, el: number): number {
+  const mdscr = s.sysregLo(L.SYS_MDSCR_EL1);
+  const isLocked = (s.sysregLo(SLOT_OSLSR_EL1) & 2) !== 0 || (s.sysregLo(SLOT_OSDLR_EL1) & 1) !== 0;
+  if ((mdscr & 1) === 0 || isLocked) return 0;
+  const kde = (mdscr & (1 << 13)) !== 0;
+  const enabled = (from: number, masked: boolean): boolean => from === 0 || (from === 1 && kde && !masked);
+  const isOn = !enabled(s.el, (s.daif & 8) !== 0) && enabled(el, (spsr & (1 << 9)) !== 0);
+  return isOn ? spsr & PSTATE_SS : 0;
 }
 
 /**
@@ -153,15 +168,16 @@ export function exceptionReturn(s: CpuState, config: CpuConfig): string | undefi
   else if (el > config.highestEl || (el === 2 && !config.el2))
     illegal = 'exception return to an exception level that does not exist';
   else if (el === 0 && (spsr & 1) !== 0) illegal = 'exception return to EL0 with SPSel';
+  const step = returnedStep(s, spsr, el);
   s.setWord(L.CPU_EXCLUSIVE, 0);
   s.nzcv = spsr >>> 28;
   s.daif = (spsr >> 6) & 15;
   if (illegal === undefined) {
     switchStack(s, el, spsr & 1);
-    s.setWord(L.CPU_PSTATE, spsr & pstateMask(config));
+    s.setWord(L.CPU_PSTATE, (spsr & pstateMask(config)) | step);
     s.pc = target;
   } else {
-    s.setWord(L.CPU_PSTATE, (spsr & pstateMask(config) & ~(PSTATE_SS | PSTATE_BTYPE)) | PSTATE_IL);
+    s.setWord(L.CPU_PSTATE, (spsr & pstateMask(config) & ~PSTATE_BTYPE) | PSTATE_IL);
     s.pc = target;
   }
   return illegal;

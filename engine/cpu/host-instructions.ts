@@ -10,10 +10,11 @@ import * as L from './helpers/layout.ts';
  * PC, has been charged, and has not been executed. Returns true if the CPU's turn ends here.
  */
 export function executeHostInstruction(cluster: CpuCluster, s: CpuState, word: number): boolean {
+  // Unallocated words come here too, so bits that must be zero matter.
   const top = word >>> 24;
-  if (top === 0xd4) return exceptionGeneration(cluster, s, word);
-  if (top === 0xd5) return system(cluster, s, word);
-  if (word >>> 0 === 0xd69f03e0) {
+  if (top === 0xd4 && (word & 0x1c) === 0) return exceptionGeneration(cluster, s, word);
+  if (top === 0xd5 && (word & 0xc0_0000) === 0) return system(cluster, s, word);
+  if (word >>> 0 === 0xd69f03e0 && s.el > 0) {
     cluster.eret(s);
     return false;
   }
@@ -56,8 +57,8 @@ function system(cluster: CpuCluster, s: CpuState, word: number): boolean {
   const rt = word & 31;
   const key = (word >>> 5) & 0xffff;
   if (op0 === 0) {
-    if (((word >>> 12) & 15) === 2) return hint(cluster, s, word);
-    if (((word >>> 12) & 15) === 4) {
+    if ((word & 0x3ff01f) === 0x03201f) return hint(cluster, s, word);
+    if ((word & 0x38f01f) === 0x00401f) {
       pstateImmediate(cluster, s, word);
       return false;
     }

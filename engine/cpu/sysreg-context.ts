@@ -11,7 +11,7 @@ import type { CpuCluster } from './cluster.ts';
 import { PSTATE_DIT, PSTATE_PAN, PSTATE_SSBS, PSTATE_TCO, PSTATE_UAO } from './cpu-state.ts';
 import { switchStack } from './exceptions.ts';
 import type { GenericTimers } from './generic-timer.ts';
-import { G_WALK_ATTRS, G_WALK_PA } from './helpers/heap-layout.ts';
+import { ATTR_MAIR, ATTR_SH, G_WALK_ATTRS, G_WALK_PA } from './helpers/heap-layout.ts';
 import * as L from './helpers/layout.ts';
 import type { Pmu } from './pmu.ts';
 import type { SysregSlots } from './sysreg-storage.ts';
@@ -132,17 +132,22 @@ export function makeSysregContext(ports: SysregPorts, cpu: number, slots: Sysreg
     translateAddress(operation: AddressTranslation, address: bigint): undefined {
       const cluster = ports.cluster();
       const s = state();
+      // PSTATE.PAN matters to AT S1E1RP and S1E1WP only.
+      const pstate = s.word(L.CPU_PSTATE);
+      if (!operation.pan) s.setWord(L.CPU_PSTATE, pstate & ~PSTATE_PAN);
       const code = cluster.helpers.translate(s.base, address, operation.el, operation.write ? 1 : 0);
+      s.setWord(L.CPU_PSTATE, pstate);
       const heap = cluster.heap;
       // PAR_EL1 (D17.2.103): F, then FST, or the address, attributes and shareability.
       if (code !== 0) {
         s.setSysreg(L.SYS_PAR_EL1, BigInt(((code & 0x3f) << 1) | 1 | (1 << 11)));
       } else {
         const pa = heap.u64[G_WALK_PA >>> 3]! & 0xfffffffff000n;
-        const isDevice = (heap.u32[G_WALK_ATTRS >>> 2]! & 1) !== 0;
-        const attributes = isDevice ? 0x00n : 0xffn;
-        const shareability = isDevice ? 2n : 3n;
-        s.setSysreg(L.SYS_PAR_EL1, pa | (attributes << 56n) | (shareability << 7n) | (1n << 11n));
+        const found = heap.u32[G_WALK_ATTRS >>> 2]!;
+        const attributes = BigInt((found >>> ATTR_MAIR) & 0xff);
+        const shareability = BigInt((found >>> ATTR_SH) & 3);
+        // Bit 11 is RES1; NS (bit 9), UNKNOWN outside of Secure state, is 1 as in QEMU.
+        s.setSysreg(L.SYS_PAR_EL1, pa | (attributes << 56n) | (shareability << 7n) | 0xa00n);
       }
       return undefined;
     },

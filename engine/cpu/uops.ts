@@ -74,6 +74,7 @@ export const HELPERS = {
   store_exclusive: { params: ['i32', 'i64', 'i64', 'i32'], result: 'i32' },
   store_exclusive_pair: { params: ['i32', 'i64', 'i64', 'i64', 'i32'], result: 'i32' },
   alignment_fault: { params: ['i32', 'i64', 'i32'], result: undefined },
+  zero_block: { params: ['i32', 'i64', 'i32'], result: undefined },
   plain_flags: { params: ['i32'], result: undefined },
   fetch_block: { params: ['i32', 'i64'], result: 'i32' },
 } as const;
@@ -637,7 +638,8 @@ define('zva', (b) => {
       for (let i = 0; i < 64; i += 8) { b.get32(0); b.c.i64(0).mem('i64_store', i); }
     },
     () => {
-      for (let i = 0; i < 64; i += 8) slowStore(b, i, 3, false, () => b.c.i64(0));
+      b.cpu(); b.reg('n'); b.desc(3); b.call('zero_block');
+      b.exitIfAsked();
     });
 }, 'plain', true);
 

@@ -60,14 +60,15 @@ function tlbSet(cpu: usize, el: u32): u32 {
   return load<u32>(cpu, CPU_TLB) + (el == 0 && load<u32>(cpu, CPU_EL) != 0 ? TLB_SET : 0);
 }
 
-function mustAlign(cpu: usize, desc: u32): bool {
+/** `code` is what the translation gave: memory that could not be translated has no attributes. */
+function mustAlign(cpu: usize, desc: u32, code: u32): bool {
   if (desc & ACC_ALIGNED) return true;
   const el = load<u32>(cpu, CPU_EL);
   const sctlr = load<u64>(cpu + ((el < 2 ? SYS_SCTLR_EL1 : el == 2 ? SYS_SCTLR_EL2 : SYS_SCTLR_EL3) << 3), CPU_SYSREGS);
   if (sctlr & 2) return true;
   // SPEC-GAP: with the MMU off all data accesses are Device-nGnRnE and unaligned ones fault; like QEMU 7.2
   // they are let through here.
-  return (load<u32>(G_WALK_ATTRS) & ATTR_DEVICE) != 0;
+  return code == 0 && (load<u32>(G_WALK_ATTRS) & ATTR_DEVICE) != 0;
 }
 
 const NOT_WATCHED: u32 = 0;
@@ -139,7 +140,7 @@ export function slow_load(cpu: usize, va: u64, desc: u32): u64 {
   store<u64>(G_STAT_SLOW, load<u64>(G_STAT_SLOW) + 1);
   const code = walk(cpu, va, el, ACCESS_READ, true);
   if (va & (bytes - 1)) {
-    if (mustAlign(cpu, desc)) {
+    if (mustAlign(cpu, desc, code)) {
       fault(cpu, va, 0x21, 0);
       return 0;
     }
@@ -253,7 +254,7 @@ export function slow_store(cpu: usize, va: u64, value: u64, desc: u32): void {
   store<u64>(G_STAT_SLOW, load<u64>(G_STAT_SLOW) + 1);
   const code = walk(cpu, va, el, ACCESS_WRITE, true);
   if (va & (bytes - 1)) {
-    if (mustAlign(cpu, desc)) {
+    if (mustAlign(cpu, desc, code)) {
       fault(cpu, va, 0x21, 1);
       return;
     }
@@ -339,6 +340,18 @@ export function store_exclusive_pair(cpu: usize, va: u64, first: u64, second: u6
   return 0;
 }
 
+/** DC ZVA (64 bytes). FAR is the address in the register, not that of the block (Arm ARM D17.2.40, FAR_EL1). */
+export function zero_block(cpu: usize, va: u64, desc: u32): void {
+  const block = va & ~(<u64>63);
+  for (let at: u32 = 0; at < 64; at += 8) {
+    slow_store(cpu, block + at, 0, desc);
+    const exit = load<u32>(cpu, CPU_EXIT);
+    if (exit == 0) continue;
+    if (exit == EXIT_FAULT) store<u64>(cpu, va, CPU_ADDR);
+    return;
+  }
+}
+
 /** Alignment fault of an ordered access. */
 export function alignment_fault(cpu: usize, va: u64, isWrite: u32): void {
   fault(cpu, va, 0x21, isWrite);
@@ -361,7 +374,8 @@ function isCut(va: u64, frame: u32): bool {
  * (fetch_frame tells where it is).
  */
 export function fetch_block(cpu: usize, va: u64): u32 {
-  if (va & 3) return 0;
+  // The host side drops an address tag first.
+  if (va & 3 || <i64>(va << 8) >> 8 != <i64>va) return 0;
   const el = load<u32>(cpu, CPU_EL);
   if (walk(cpu, va, el, ACCESS_FETCH, true)) return 0;
   const entry = radixEntry(load<u64>(G_WALK_PA));

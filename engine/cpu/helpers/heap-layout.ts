@@ -34,9 +34,11 @@ export const G_STAT_REFILLS = 0x000f0040;
 export const G_STAT_FLUSHES = 0x000f0048;
 export const G_STAT_PAGE_FLUSHES = 0x000f0050;
 export const G_STAT_SLOW = 0x000f0058;
-/** Result of a translation: physical address (u64), attributes (u32). */
+/** Result of a translation: physical address (u64), attributes (u32: bit 0 Device, SH, and the byte of MAIR). */
 export const G_WALK_PA = 0x000f0060;
 export const G_WALK_ATTRS = 0x000f0068;
+export const ATTR_SH = 4;
+export const ATTR_MAIR = 8;
 /** u32: physical address bits the CPU implements. */
 export const G_PA_BITS = 0x000f006c;
 
@@ -72,7 +74,8 @@ export const TLB_BANK = 98304;
 /**
  * Each CPU has several banks, one for each of the last address spaces it used, so that changing TTBRs and back
  * (system calls with page-table isolation, processes) costs nothing. Per bank: {TTBR0 u64, TTBR1 u64, age u32,
- * valid u32} in a table of BANK_INFO bytes each.
+ * regime u32 (0: not valid), context of the fetch entries u32 (EL1 and above), u32 (EL0)}, in a table of BANK_INFO
+ * bytes each.
  */
 export const BANK_INFO = 32;
 /** u32: banks per CPU; base of the table of bank information; clock for their age. */

@@ -6,14 +6,14 @@
  * holds, when it is flushed and how it is indexed can never be seen by the guest, and it is not machine state.
  */
 import {
-  CPU_BASE, CPU_STRIDE, CPU_SYSREGS, CPU_EL, CPU_TLB, CPU_XTLB, CPU_PSTATE,
+  CPU_BASE, CPU_STRIDE, CPU_SYSREGS, CPU_CONTEXT, CPU_EL, CPU_TLB, CPU_XTLB, CPU_PSTATE,
   SYS_SCTLR_EL1, SYS_TTBR0_EL1, SYS_TTBR1_EL1, SYS_TCR_EL1, SYS_MAIR_EL1,
   SYS_SCTLR_EL2, SYS_TTBR0_EL2, SYS_TCR_EL2, SYS_MAIR_EL2, SYS_SCTLR_EL3, SYS_TTBR0_EL3, SYS_TCR_EL3, SYS_MAIR_EL3,
 } from "./layout";
 import {
   G_CPUS, G_TLBS, G_WALK_PA, G_WALK_ATTRS, G_PA_BITS, G_FRAMES, G_FRAME_TABLE_INFO, G_PT_COUNT, G_PT_LIST,
   PT_LIST_MAX, G_PT_IDLE_WRITES, G_STAT_FLUSHES, G_STAT_PAGE_FLUSHES, G_STAT_REFILLS,
-  FRAME_TABLE, FRAME_WRITABLE_CACHED,
+  FRAME_TABLE, FRAME_WRITABLE_CACHED, ATTR_SH, ATTR_MAIR,
   TLB_ENTRIES, TLB_BYTES, TLB_WRITE, TLB_FETCH, TLB_SET, TLB_BANK, BANK_INFO, G_BANKS, G_BANK_INFO, G_BANK_CLOCK, G_FRAME_WRITER,
 } from "./heap-layout";
 import { frameForRead, flagsAddress } from "./memory";
@@ -54,11 +54,25 @@ function isValid(info: u32): bool {
 }
 
 /**
- * The TLB bank for the address space that the CPU's TTBRs name, emptied if it held another one. Returns its
+ * Entries for fetches lead to the blocks of one execution context (PSTATE.SP and what is trapped are part of it),
+ * so they are dropped when it is another one.
+ */
+function selectContext(cpu: usize, el: u32, info: u32, bank: u32): void {
+  const context = load<u32>(cpu, CPU_CONTEXT);
+  const at = info + (el == 0 ? 4 : 0);
+  if (load<u32>(at, 24) == context) return;
+  store<u32>(at, context, 24);
+  memory.fill(bank + (el == 0 ? TLB_SET : 0) + TLB_FETCH, 0xff, TLB_BYTES);
+}
+
+/**
+ * The TLB bank for the address space that the CPU's TTBRs and EL name, emptied if it held another one. Returns its
  * address; the caller puts it into CPU_TLB. ASIDs do not matter: entries are never stale, and every address space
  * has tables of its own.
  */
 export function tlbSelect(cpu: usize, index: u32): u32 {
+  const el = load<u32>(cpu, CPU_EL);
+  const regime: u32 = el < 2 ? 1 : el;
   const ttbr0 = sysreg(cpu, SYS_TTBR0_EL1) & 0x0000ffffffffffff;
   const ttbr1 = sysreg(cpu, SYS_TTBR1_EL1) & 0x0000ffffffffffff;
   const clock = load<u32>(G_BANK_CLOCK) + 1;
@@ -69,8 +83,9 @@ export function tlbSelect(cpu: usize, index: u32): u32 {
   for (let bank: u32 = 0; bank < banks; bank++) {
     const info = bankInfo(index, bank);
     if (isValid(info)) {
-      if (load<u64>(info) == ttbr0 && load<u64>(info, 8) == ttbr1) {
+      if (load<u64>(info) == ttbr0 && load<u64>(info, 8) == ttbr1 && load<u32>(info, 20) == regime) {
         store<u32>(info, clock, 16);
+        selectContext(cpu, el, info, bankAddress(index, bank));
         return bankAddress(index, bank);
       }
       if (clock - load<u32>(info, 16) > age) {
@@ -86,9 +101,10 @@ export function tlbSelect(cpu: usize, index: u32): u32 {
   store<u64>(info, ttbr0);
   store<u64>(info, ttbr1, 8);
   store<u32>(info, clock, 16);
-  store<u32>(info, 1, 20);
+  store<u32>(info, regime, 20);
   const at = bankAddress(index, oldest);
   memory.fill(at, 0xff, TLB_BANK);
+  selectContext(cpu, el, info, at);
   return at;
 }
 
@@ -288,7 +304,7 @@ export function walk(cpu: usize, vaIn: u64, el: u32, access: u32, track: bool): 
     const flat = tbi ? (vaIn << 8) >> 8 : vaIn;
     if (outOfRange(flat, paBits)) return 0x80; // address size fault, level 0
     store<u64>(G_WALK_PA, flat);
-    store<u32>(G_WALK_ATTRS, 0);
+    store<u32>(G_WALK_ATTRS, 2 << ATTR_SH); // Device-nGnRnE for AT only
     return 0;
   }
 
@@ -394,7 +410,10 @@ export function walk(cpu: usize, vaIn: u64, el: u32, access: u32, track: bool): 
     const mair = sysreg(cpu, regime == 1 ? SYS_MAIR_EL1 : regime == 2 ? SYS_MAIR_EL2 : SYS_MAIR_EL3);
     const attr = <u32>(mair >> (attrIndex << 3)) & 0xff;
     store<u64>(G_WALK_PA, out | (va & pageMask));
-    store<u32>(G_WALK_ATTRS, (attr & 0xf0) == 0 ? ATTR_DEVICE : 0);
+    const device: bool = (attr & 0xf0) == 0;
+    // Device and Non-cacheable memory is always Outer Shareable.
+    const sh: u32 = device || attr == 0x44 ? 2 : <u32>(desc >> 8) & 3;
+    store<u32>(G_WALK_ATTRS, (device ? ATTR_DEVICE : 0) | (sh << ATTR_SH) | (attr << ATTR_MAIR));
     if (track) {
       store<u32>(G_PT_IDLE_WRITES, 0);
       store<u64>(G_STAT_REFILLS, load<u64>(G_STAT_REFILLS) + 1);

@@ -1,0 +1,101 @@
+import { Decoder } from '../../engine/cpu/a64/decoder.ts';
+import type { CompiledEncoding } from '../../engine/cpu/a64/encoding.ts';
+import { A64_ENCODINGS } from '../../engine/cpu/a64/instruction-set.ts';
+import type { Case } from './batch.ts';
+import { RESULT } from './layout.ts';
+
+/**
+ * Where QEMU 7.2 departs from the Arm pseudocode, or chooses differently among what the architecture allows:
+ * the data behind docs/oracle-differences.md.
+ */
+export interface KnownDifference {
+  readonly id: string;
+  /** One sentence each: what the architecture says, what QEMU does. */
+  readonly architecture: string;
+  readonly qemu: string;
+  /** Words it concerns. The encoding is undefined for an unallocated word. */
+  readonly words: (word: number, encoding: string | undefined) => boolean;
+  /** CPUs it concerns; all without it. */
+  readonly cpus?: readonly string[];
+  /**
+   * `never`: such words are not generated. `correct`: the word ends its case, and the record QEMU leaves is
+   * corrected to what the architecture says.
+   */
+  readonly treatment:
+    | { readonly kind: 'never' }
+    | {
+        readonly kind: 'correct';
+        readonly correct: (result: Uint32Array, word: number, start: Uint32Array) => void;
+      };
+}
+
+const ALL = new Decoder(A64_ENCODINGS);
+
+/** Name of a word's encoding, whatever features there are; undefined for an unallocated word. */
+export function encodingName(word: number): string | undefined {
+  const index = ALL.find(word);
+  return index < 0 ? undefined : ALL.encodings[index]!.name;
+}
+
+/**
+ * V registers that hold UNKNOWN values after a data abort of this word: an instruction of several accesses may
+ * have written what the accesses before the faulting one loaded (Arm ARM D1.3.1, "Definition of a precise
+ * exception"). QEMU writes them element by element, the engine register by register.
+ */
+export function unknownAfterAbort(word: number): number[] {
+  const match = /^LD([1-4])(?:_multiple_([1-4])|_multiple|_single|R)/.exec(encodingName(word) ?? '');
+  if (match === null) return [];
+  const count = Number(match[2] ?? match[1]);
+  return Array.from({ length: count }, (_, i) => ((word & 31) + i) & 31);
+}
+
+/** MSR DAIFSet and DAIFClr (immediate). */
+const isDaifImmediate = (word: number): boolean => (word & 0xffff_f0df) >>> 0 === 0xd503_40df;
+
+export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
+  {
+    id: 'eret-rn',
+    architecture: 'ERET has 11111 in bits 9:5; words with anything else are UNDEFINED (C4.1.87).',
+    qemu: 'bits 9:5 are not looked at.',
+    words: (word) => (word & 0xffff_fc1f) >>> 0 === 0xd69f_0000 && ((word >>> 5) & 31) !== 31,
+    treatment: { kind: 'never' },
+  },
+  {
+    id: 'daif-immediate-syndrome',
+    architecture:
+      'MSR DAIFSet and DAIFClr trapped by SCTLR_EL1.UMA report op1 = 3 and op2 = 6 or 7 in ESR_EL1.ISS (D17.2.37).',
+    qemu: 'op1 and op2 are exchanged in the syndrome.',
+    words: isDaifImmediate,
+    treatment: {
+      kind: 'correct',
+      correct: (result) => {
+        const esr = result[RESULT.esr]!;
+        if (esr >>> 26 !== 0x18) return;
+        const [op1, op2] = [(esr >>> 14) & 7, (esr >>> 17) & 7];
+        result[RESULT.esr] = ((esr & ~(0x3f << 14)) | (op2 << 14) | (op1 << 17)) >>> 0;
+      },
+    },
+  },
+];
+
+function concerns(d: KnownDifference, cpu: string, word: number, encoding: string | undefined): boolean {
+  return (d.cpus === undefined || d.cpus.includes(cpu)) && d.words(word, encoding);
+}
+
+export function isNeverGenerated(cpu: string, e: CompiledEncoding | undefined, word: number): boolean {
+  return KNOWN_DIFFERENCES.some((d) => d.treatment.kind === 'never' && concerns(d, cpu, word, e?.name));
+}
+
+export function isOnlyLast(cpu: string, e: CompiledEncoding, word: number): boolean {
+  return KNOWN_DIFFERENCES.some((d) => d.treatment.kind === 'correct' && concerns(d, cpu, word, e.name));
+}
+
+/** Corrects what QEMU left where it is known to be wrong: the last word of a case decides. */
+export function correctResult(cpu: string, c: Case, result: Uint32Array): void {
+  const word = c.words[c.words.length - 1];
+  if (word === undefined) return;
+  for (const d of KNOWN_DIFFERENCES) {
+    if (d.treatment.kind === 'correct' && concerns(d, cpu, word, undefined))
+      d.treatment.correct(result, word, c.record);
+  }
+}

@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import { defaultVirtConfig } from '../../engine/boards/virt/config.ts';
+import { SYS_ESR_EL1 } from '../../engine/cpu/helpers/layout.ts';
+import { Machine } from '../../engine/machine.ts';
+import { type Batch, buildImage, casesRun, type Outcome, outcomeSizes } from './batch.ts';
+import { DUMPS_PA, RAM_BYTES, RESULTS_PA, WINDOW_PA } from './layout.ts';
+import { HARNESS } from './qemu.ts';
+
+/** One way to run the engine. More come with the compiler backend. */
+export interface Backend {
+  readonly name: string;
+  readonly blockLimit?: number;
+}
+
+export const BACKENDS: readonly Backend[] = [
+  { name: 'interpreter' },
+  // Every block is one instruction long: what the cutting of blocks changes is a bug.
+  { name: 'interpreter-single', blockLimit: 1 },
+];
+
+/** Instructions no case comes near, set-up and results included. */
+const INSTRUCTIONS_PER_CASE = 4000;
+
+/** The engine as an executor of batches; the machine is made once. */
+export class EngineExecutor {
+  readonly #machine: Machine;
+
+  constructor(cpu: string, backend: Backend) {
+    const base = defaultVirtConfig();
+    this.#machine = new Machine({
+      config: {
+        ...base,
+        cpu: { ...base.cpu, model: cpu },
+        ram: { size: RAM_BYTES, maxSize: RAM_BYTES, slots: 0 },
+        serial: ['none'],
+      },
+      images: { kernel: { name: 'harness.elf', bytes: readFileSync(HARNESS) } },
+      baseSeconds: 0,
+      inputs: { entropy: (_, length) => new Uint8Array(length) },
+      ...(backend.blockLimit === undefined ? {} : { blockLimit: backend.blockLimit }),
+    });
+  }
+
+  run(batch: Batch): Outcome {
+    const machine = this.#machine;
+    machine.reset();
+    const sizes = outcomeSizes(batch);
+    for (const [pa, bytes] of buildImage(batch)) machine.memory.write(pa, bytes);
+    machine.memory.write(RESULTS_PA, new Uint8Array(sizes.results));
+    machine.memory.write(DUMPS_PA, new Uint8Array(sizes.dumps));
+    /*
+     * The cluster runs without the machine's turns: the end of a turn clears the exclusive monitor, as it may, and
+     * a store-exclusive would then fail now and then.
+     */
+    const { cluster } = machine;
+    let left = 100_000 + batch.cases.length * INSTRUCTIONS_PER_CASE;
+    while (left > 0 && cluster.power[0] === 'on') {
+      cluster.run(0, left);
+      left -= cluster.executed;
+      // WFE: nobody else is there to send an event.
+      cluster.wake(0);
+    }
+    const read = (pa: number, length: number): Uint8Array => {
+      const bytes = new Uint8Array(length);
+      machine.memory.read(pa, bytes);
+      return bytes;
+    };
+    const outcome: Outcome = {
+      results: read(RESULTS_PA, sizes.results),
+      dumps: read(DUMPS_PA, sizes.dumps),
+      window: read(WINDOW_PA, sizes.window),
+    };
+    const ran = casesRun(outcome);
+    if (ran !== batch.cases.length) {
+      const s = cluster.states[0]!;
+      const words = batch.cases[ran]!.words.map((w) => w.toString(16)).join(' ');
+      const where = `PC 0x${s.pc.toString(16)} EL${s.el} ESR_EL1 0x${s.sysreg(SYS_ESR_EL1).toString(16)}`;
+      throw new Error(
+        `the engine stopped after ${ran} of ${batch.cases.length} cases, at ${where}; next is ${words}`,
+      );
+    }
+    return outcome;
+  }
+}

@@ -1,0 +1,137 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { CPU_MODEL_NAMES, type CpuModelName } from '../../engine/cpu/cpu-models.ts';
+import { BACKENDS } from './engine.ts';
+import { MAX_CASES } from './layout.ts';
+import { Oracle, type OracleResult } from './oracle.ts';
+import { qemuVersion } from './qemu.ts';
+
+const HELP = `npm run oracle -- [options]: random instructions under QEMU and under the engine, all state compared
+  --count N          cases for each CPU (100000)
+  --seed S           a number; default a new one, which is printed
+  --cpu NAME[,NAME]  ${CPU_MODEL_NAMES.join(', ')} (cortex-a57,max)
+  --class REGEX      only encodings whose names match, e.g. '^FMADD' or 'UNALLOCATED'
+  --backend NAME     ${BACKENDS.map((b) => b.name).join(', ')} or all (all)
+  --batch N          cases in one run of QEMU, at most ${MAX_CASES} (16384)
+  --show N           differences to shrink and print (20)
+  --json             results as JSON on standard output
+  --no-coverage      do not write test/oracle/coverage.json
+`;
+
+const COVERAGE = fileURLToPath(new URL('coverage.json', import.meta.url));
+
+/** A mistake in the command line. */
+class UsageError extends Error {}
+
+function number(name: string, text: string | undefined, fallback: number, least: number): number {
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new UsageError(`--${name} ${text}: a whole number from ${least} up is wanted`);
+  return value;
+}
+
+interface CoverageFile {
+  readonly [cpu: string]: {
+    readonly seed: number;
+    readonly cases: number;
+    readonly differences: number;
+    readonly classes: { readonly [name: string]: number };
+  };
+}
+
+/** The file holds, for each CPU, the largest run. */
+function writeCoverage(cpu: string, seed: number, result: OracleResult): void {
+  const old: CoverageFile = existsSync(COVERAGE)
+    ? (JSON.parse(readFileSync(COVERAGE, 'utf8')) as CoverageFile)
+    : {};
+  if ((old[cpu]?.cases ?? 0) > result.cases) return;
+  const { cases, differences, classes } = result;
+  writeFileSync(
+    COVERAGE,
+    `${JSON.stringify({ ...old, [cpu]: { seed, cases, differences, classes } }, undefined, 1)}\n`,
+  );
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      count: { type: 'string' },
+      seed: { type: 'string' },
+      cpu: { type: 'string' },
+      class: { type: 'string' },
+      backend: { type: 'string' },
+      batch: { type: 'string' },
+      show: { type: 'string' },
+      json: { type: 'boolean' },
+      'no-coverage': { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const qemu = qemuVersion();
+  if (qemu === undefined) throw new UsageError('qemu-system-aarch64 is not installed');
+  const count = number('count', values.count, 100_000, 1);
+  const seed = number('seed', values.seed, Date.now() % 0x7fff_ffff, 0);
+  const batchSize = Math.min(number('batch', values.batch, 16_384, 1), MAX_CASES);
+  const backends =
+    values.backend === undefined || values.backend === 'all'
+      ? BACKENDS
+      : BACKENDS.filter((b) => b.name === values.backend);
+  if (backends.length === 0)
+    throw new UsageError(
+      `--backend ${values.backend}: one of ${BACKENDS.map((b) => b.name).join(', ')} or all is wanted`,
+    );
+  const cpus = (values.cpu ?? 'cortex-a57,max').split(',');
+  for (const cpu of cpus) {
+    if (!(CPU_MODEL_NAMES as readonly string[]).includes(cpu))
+      throw new UsageError(`--cpu ${cpu}: one of ${CPU_MODEL_NAMES.join(', ')} is wanted`);
+  }
+  const log = (text: string): void => void (values.json ? process.stderr : process.stdout).write(text);
+  log(`${qemu}\nseed ${seed}\n`);
+  const results: { [cpu: string]: OracleResult } = {};
+  let differences = 0;
+  for (const cpu of cpus) {
+    const start = performance.now();
+    const oracle = new Oracle({
+      cpu: cpu as CpuModelName,
+      backends,
+      count,
+      seed,
+      batchSize,
+      show: number('show', values.show, 20, 0),
+      ...(values.class === undefined ? {} : { classes: new RegExp(values.class) }),
+      print: (text) => log(`${text}\n\n`),
+      progress: (done, found) => {
+        const rate = (done / (performance.now() - start)) * 1000;
+        if (process.stderr.isTTY)
+          process.stderr.write(`\r${cpu}: ${done} cases, ${found} differences, ${rate.toFixed(0)}/s  `);
+      },
+    });
+    const result = await oracle.run();
+    results[cpu] = result;
+    differences += result.differences;
+    const seconds = (performance.now() - start) / 1000;
+    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+    log(
+      `${cpu}: ${result.cases} cases, ${result.instructions} instructions, ${Object.keys(result.classes).length} classes, ` +
+        `${backends.map((b) => b.name).join(' and ')}: ${result.differences} differences, ${seconds.toFixed(1)} s\n`,
+    );
+    for (const [name, n] of Object.entries(result.differencesByClass)) log(`  ${name} ${n}\n`);
+    if (values.class === undefined && !values['no-coverage']) writeCoverage(cpu, seed, result);
+  }
+  if (values.json) process.stdout.write(`${JSON.stringify({ qemu, seed, results }, undefined, 1)}\n`);
+  return differences === 0 ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof UsageError) && !(error instanceof TypeError && 'code' in error)) throw error;
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 2;
+}

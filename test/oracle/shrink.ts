@@ -1,0 +1,90 @@
+import type { Batch, Case } from './batch.ts';
+import { CASE, MAX_CASES, RECORD_WORDS } from './layout.ts';
+
+/** Runs cases and tells which differ; undefined if one executor did not finish. */
+export type Judge = (batch: Batch) => Promise<readonly number[]>;
+
+const copyCase = (c: Case, change: (record: Uint32Array) => void): Case => {
+  const record = new Uint32Array(RECORD_WORDS);
+  record.set(c.record);
+  change(record);
+  return { ...c, record };
+};
+
+const NOP = 0xd503_201f;
+const ERET = 0xd69f_03e0;
+
+/** Cases with one instruction less; branches keep their targets where a NOP takes its place. */
+function shorter(c: Case): Case[] {
+  const made: Case[] = [];
+  // Without what sets ELR_EL1, ERET would go round for ever.
+  const kept = c.words[2] === ERET ? 2 : 0;
+  for (let i = kept; i < c.words.length; i++) {
+    const without = <T>(list: readonly T[]): T[] => [...list.slice(0, i), ...list.slice(i + 1)];
+    if (c.words.length > 1) {
+      const codeAddresses = c.codeAddresses.map((a) =>
+        a.offset > i * 4 ? { ...a, offset: a.offset - 4 } : a,
+      );
+      made.push({ ...c, words: without(c.words), classes: without(c.classes), codeAddresses });
+    }
+    if (c.words[i] !== NOP) made.push({ ...c, words: c.words.map((w, k) => (k === i ? NOP : w)) });
+  }
+  return made;
+}
+
+/** Cases with a simpler first state. */
+function simpler(c: Case): Case[] {
+  const made: Case[] = [];
+  const clear = (at: number, count: number, to = 0): void => {
+    let already = true;
+    for (let i = 0; i < count; i++) if (c.record[at + i] !== to) already = false;
+    if (!already) made.push(copyCase(c, (r) => r.fill(to, at, at + count)));
+  };
+  clear(CASE.v, 128);
+  clear(CASE.x, 62);
+  clear(CASE.fpcr, 1);
+  clear(CASE.fpsr, 1);
+  for (let n = 0; n < 31; n++) clear(CASE.x + 2 * n, 2);
+  for (let n = 0; n < 32; n++) {
+    clear(CASE.v + 4 * n, 4);
+    clear(CASE.v + 4 * n + 2, 2);
+  }
+  const spsr = c.record[CASE.spsr]!;
+  if (spsr & 0xf000_0000) made.push(copyCase(c, (r) => (r[CASE.spsr] = spsr & 0x0fff_ffff)));
+  return made;
+}
+
+/**
+ * The smallest case that still differs. Each round tries all single steps at once, in one batch. Returns
+ * undefined if the case does not differ when it runs alone.
+ */
+export async function shrink(c: Case, batch: Batch, judge: Judge): Promise<Case | undefined> {
+  const judged = async (cases: readonly Case[]): Promise<Case | undefined> => {
+    if (cases.length === 0) return undefined;
+    const differing = await judge({ ...batch, cases: cases.slice(0, MAX_CASES) });
+    return differing.length === 0 ? undefined : cases[differing[0]!];
+  };
+  let best = await judged([c]);
+  if (best === undefined) return undefined;
+  for (;;) {
+    const next = await judged(shorter(best));
+    if (next === undefined) break;
+    best = next;
+  }
+  for (;;) {
+    // All single simplifications that keep the difference, taken together if that works, else the first.
+    const options = simpler(best);
+    if (options.length === 0) break;
+    const keeping = await judge({ ...batch, cases: options });
+    if (keeping.length === 0) break;
+    const start: Case = best;
+    const together = copyCase(start, (r) => {
+      for (const k of keeping) {
+        const option = options[k]!.record;
+        for (let i = 0; i < RECORD_WORDS; i++) if (option[i] !== start.record[i]) r[i] = option[i]!;
+      }
+    });
+    best = (await judged([together])) ?? options[keeping[0]!]!;
+  }
+  return best;
+}
