@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+/** Whole boots and long random runs: `npm run test:long`. They need `npm run guests`, and a build. */
+export default defineConfig({
+  test: {
+    include: ['test/long/**/*.test.ts'],
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
+    maxWorkers: 2,
+  },
+});
