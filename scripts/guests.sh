@@ -10,7 +10,7 @@ cache=.guests/cache
 stamp=$out/made-from
 sources=(scripts/guests.sh scripts/make-initramfs.mjs guests/linux-arm64/init)
 # What the guest can drive; dependencies are added below. The file names of some have a dash.
-modules=(virtio_mmio virtio_pci virtio_blk virtio_console virtio-rng virtio_net)
+modules=(virtio_mmio virtio_pci virtio_blk virtio_console virtio-rng virtio_net evdev gpio_keys)
 
 by_hand() {
   cat >&2 <<HELP

@@ -173,11 +173,12 @@ export function type(guest: Guest, text: string, step = 20_000): void {
 
 /** Types a command on a Linux shell and gives back what it printed. */
 export function shell(guest: Guest, command: string, limit = 2e9): string {
-  const mark = `done-${guest.machine.position}`;
+  const { position } = guest.machine;
+  const [begin, end] = [`begin-${position}\n`, `end-${position}\n`];
   const from = guest.console().length;
-  // The quotes keep the echo of the command from looking like its end.
-  type(guest, `${command}; echo '${mark.slice(0, 4)}''${mark.slice(4)}'\n`);
-  runUntilText(guest, mark, from, limit);
+  // The quotes keep the echo of the command, which the shell wraps and redraws, from looking like its output.
+  type(guest, `echo 'be''gin-${position}'; ${command}; echo 'e''nd-${position}'\n`);
+  runUntilText(guest, end, from, limit);
   const printed = guest.console().slice(from);
-  return printed.slice(printed.indexOf('\n') + 1, printed.indexOf(mark));
+  return printed.slice(printed.indexOf(begin) + begin.length, printed.indexOf(end));
 }
