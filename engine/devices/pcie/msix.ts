@@ -37,7 +37,7 @@ export class Msix {
     this.#capability = capability;
     this.#table = new Uint8Array(vectors * ENTRY);
     this.#view = new DataView(this.#table.buffer);
-    this.#pending = new Uint8Array((Math.floor(vectors / 64) + 1) * 8);
+    this.#pending = new Uint8Array(Math.ceil(vectors / 64) * 8);
     this.#pba = msixLayout(vectors).pba;
     const { config } = fn;
     config.addCapability(CAP_MSIX, capability, CAPABILITY_BYTES, 'MSIX');
@@ -155,9 +155,8 @@ export class Msix {
     this.#send(vector);
   }
 
-  #refuse(offset: number, message: string): 0 {
+  #refuse(offset: number, message: string): void {
     this.#function.ports.observer.guestError(offset, `MSI-X: ${message}`);
-    return 0;
   }
 
   #inPending(offset: number): boolean {
@@ -166,7 +165,11 @@ export class Msix {
 
   #read(offset: number, size: 1 | 2 | 4): number {
     if (size === 4 && offset < this.#table.length) return this.#view.getUint32(offset, true);
-    if (size !== 4 || !this.#inPending(offset)) return this.#refuse(offset, 'read of no register');
+    if (size !== 4 || !this.#inPending(offset)) {
+      // Behind the table there is nothing, as behind no BAR: all ones.
+      this.#refuse(offset, 'read of no register');
+      return 2 ** (8 * size) - 1;
+    }
     const at = offset - this.#pba;
     const bytes = this.#pending;
     return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
@@ -228,7 +231,7 @@ function msixRegisterMap(vectors: number): RegisterMap {
         name: 'MSIX_PENDING',
         offset: msixLayout(vectors).pba,
         width: 4,
-        count: (Math.floor(vectors / 64) + 1) * 2,
+        count: Math.ceil(vectors / 64) * 2,
         access: 'RO',
         reset: 0,
         meaning: 'masked messages that wait, one bit per vector',

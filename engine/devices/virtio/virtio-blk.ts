@@ -110,7 +110,7 @@ export class VirtioBlk implements VirtioBackend {
     this.#serial = Uint8Array.from([...serial, '\0'].slice(0, ID_BYTES), (c) => c.charCodeAt(0));
   }
 
-  features(modern: boolean): bigint {
+  features(modern: boolean, transitional: boolean): bigint {
     let bits =
       feature(BLK_F.SEG_MAX) |
       feature(BLK_F.GEOMETRY) |
@@ -120,8 +120,8 @@ export class VirtioBlk implements VirtioBackend {
       feature(BLK_F.CONFIG_WCE) |
       feature(BLK_F.DISCARD) |
       feature(BLK_F.WRITE_ZEROES);
-    // QEMU: offered to legacy drivers although SCSI commands are answered as unsupported.
-    if (!modern) bits |= feature(BLK_F.SCSI);
+    // QEMU: offered by legacy devices although SCSI commands are answered as unsupported.
+    if (!modern && !transitional) bits |= feature(BLK_F.SCSI);
     if (this.#storage.readOnly) bits |= feature(BLK_F.RO);
     if (this.queueSizes.length > 1) bits |= feature(BLK_F.MQ);
     return bits;

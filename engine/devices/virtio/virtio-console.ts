@@ -26,9 +26,10 @@ const TRANSMIT = 1;
 const CONTROL_RECEIVE = 2;
 const CONTROL_TRANSMIT = 3;
 
-/** QEMU: a bus for 31 ports, whatever is plugged in, and 128 entries in each queue. */
+/** QEMU: a bus for 31 ports, whatever is plugged in; entries of the data and of the control queues. */
 const PORTS_MAX = 31;
 const QUEUE_ENTRIES = 128;
+const CONTROL_ENTRIES = 32;
 
 /** Bytes from outside that wait for buffers of the guest. */
 const FIFO_BYTES = 4096;
@@ -52,7 +53,9 @@ const CONFIG: readonly Register[] = [
 export class VirtioConsole implements VirtioBackend {
   readonly name = 'console';
   readonly deviceId = VIRTIO_ID.CONSOLE;
-  readonly queueSizes: readonly number[] = new Array<number>(2 * (PORTS_MAX + 1)).fill(QUEUE_ENTRIES);
+  readonly queueSizes: readonly number[] = Array.from({ length: 2 * (PORTS_MAX + 1) }, (_, index) =>
+    index === CONTROL_RECEIVE || index === CONTROL_TRANSMIT ? CONTROL_ENTRIES : QUEUE_ENTRIES,
+  );
   readonly configBytes = 12;
   readonly configRegisters = CONFIG;
   #host!: VirtioHost;

@@ -45,10 +45,13 @@ export interface VirtioBackend {
   /** Bytes of the configuration space, and what is in it (offsets from its beginning). */
   readonly configBytes: number;
   readonly configRegisters: readonly Register[];
-  /** Requests have a fixed split into descriptors for a legacy driver: ANY_LAYOUT is not offered. */
+  /** Requests have a fixed split into descriptors for a legacy driver: ANY_LAYOUT is not offered by a legacy device. */
   readonly fixedLayout?: boolean;
-  /** Feature bits of this kind of device; those of the rings are added by VirtioDevice. */
-  features(modern: boolean): bigint;
+  /**
+   * Feature bits of this kind of device, for a driver of either kind; those of the rings are added by
+   * VirtioDevice. `transitional`: the device has both interfaces.
+   */
+  features(modern: boolean, transitional: boolean): bigint;
   /** Called once, before anything else. */
   attach(host: VirtioHost): void;
   /** Buffers may be available: takes and returns what it can, all at once. */
@@ -79,6 +82,8 @@ export interface VirtioTransport {
   readonly modern: boolean;
   /** The device has a legacy interface too; `modern` is true then. */
   readonly transitional?: boolean;
+  /** Addresses are the bus's, as an IOMMU may translate them: a driver has to know (2.2.1, ACCESS_PLATFORM). */
+  readonly accessPlatform?: boolean;
   /** The bus lets the device do nothing for now: queues wait. */
   readonly suspended?: boolean;
   /** A bit of `isr` was set because of a queue or the configuration: drive the wire, or send its message. */
@@ -126,15 +131,20 @@ export class VirtioDevice implements QueueOwner, VirtioHost {
     this.#noQueue = new Virtqueue(this, QUEUE_SIZE_MAX, 0);
     this.#config = new Uint8Array(backend.configBytes);
     this.#configView = new DataView(this.#config.buffer);
+    const transitional = transport.transitional === true;
     const rings = feature(VIRTIO_F.INDIRECT_DESC) | feature(VIRTIO_F.EVENT_IDX);
     this.modernFeatures =
-      rings | feature(VIRTIO_F.VERSION_1) | feature(VIRTIO_F.RING_RESET) | backend.features(true);
+      rings |
+      feature(VIRTIO_F.VERSION_1) |
+      feature(VIRTIO_F.RING_RESET) |
+      (transport.accessPlatform === true ? feature(VIRTIO_F.ACCESS_PLATFORM) : 0n) |
+      backend.features(true, transitional);
     this.legacyFeatures =
       rings |
       feature(VIRTIO_F.NOTIFY_ON_EMPTY) |
-      (backend.fixedLayout === true ? 0n : feature(VIRTIO_F.ANY_LAYOUT)) |
-      backend.features(false);
-    if (transport.transitional === true) this.deviceFeatures = this.modernFeatures | this.legacyFeatures;
+      (backend.fixedLayout === true && !transitional ? 0n : feature(VIRTIO_F.ANY_LAYOUT)) |
+      backend.features(false, transitional);
+    if (transitional) this.deviceFeatures = this.modernFeatures | this.legacyFeatures;
     else this.deviceFeatures = transport.modern ? this.modernFeatures : this.legacyFeatures;
     backend.attach(this);
   }
@@ -181,6 +191,14 @@ export class VirtioDevice implements QueueOwner, VirtioHost {
   setStatus(value: number): void {
     const status = value & 0xff;
     this.turn++;
+    const newlyOk = (status & ~this.status & STATUS.FEATURES_OK) !== 0;
+    if (newlyOk && this.#transport.accessPlatform === true && !this.hasFeature(VIRTIO_F.ACCESS_PLATFORM)) {
+      // Virtio 1.2, 6.2: the device may fail a driver that does not accept it. QEMU: the write has no effect.
+      this.#transport.guestError(
+        'the driver does not accept VIRTIO_F_ACCESS_PLATFORM, and the device needs it',
+      );
+      return;
+    }
     this.backend.statusChanged?.(status);
     this.status = status;
     if (status === 0) this.reset();

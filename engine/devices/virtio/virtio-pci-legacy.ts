@@ -6,6 +6,11 @@ import { QUEUE_SIZE_MAX } from './virtqueue.ts';
 /* The legacy interface of virtio-pci (virtio 1.2, 4.1.4.10): registers in I/O space. */
 
 const PAGE = 4096;
+/**
+ * QEMU offers this bit to see whether a driver really looks at what is offered: one that accepts it does not, and
+ * is taken to accept nothing.
+ */
+const BAD_FEATURE = 0x4000_0000;
 
 /** The device's configuration begins behind the vectors, which are only there with MSI-X. */
 function configStart(pci: VirtioPci): number {
@@ -23,7 +28,7 @@ function readRegister(pci: VirtioPci, offset: number): number {
   const queue = virtio.queue(pci.queueSelect);
   switch (offset) {
     case LEGACY.DeviceFeatures:
-      return Number(BigInt.asUintN(32, virtio.deviceFeatures));
+      return (Number(BigInt.asUintN(32, virtio.deviceFeatures)) | BAD_FEATURE) >>> 0;
     case LEGACY.DriverFeatures:
       return Number(BigInt.asUintN(32, virtio.driverFeatures));
     case LEGACY.QueueAddress:
@@ -55,7 +60,7 @@ export function legacyWrite(pci: VirtioPci, offset: number, size: 1 | 2 | 4, val
   }
   switch (offset) {
     case LEGACY.DriverFeatures:
-      virtio.setDriverFeatures(BigInt(value));
+      virtio.setDriverFeatures((value & BAD_FEATURE) !== 0 ? 0n : BigInt(value));
       return;
     case LEGACY.QueueAddress:
       if (value === 0) pci.resetDevice();

@@ -26,6 +26,10 @@ export interface VirtioPciOptions {
   /** MSI-X vectors; 0: INTx only. */
   readonly vectors: number;
   readonly multiFunction?: boolean;
+  /** No legacy interface, wherever the device is. */
+  readonly disableLegacy?: boolean;
+  /** Rings and buffers go through the IOMMU. Without it they go around it (QEMU), but messages never do. */
+  readonly iommuPlatform?: boolean;
 }
 
 const VENDOR_VIRTIO = 0x1af4;
@@ -72,7 +76,9 @@ export class VirtioPci extends PciFunction {
   constructor(ports: PciPorts, options: VirtioPciOptions) {
     const { backend, vectors } = options;
     const express = ports.slot.express;
-    const legacyId = express ? undefined : options.transitionalId;
+    const legacyId = express || options.disableLegacy === true ? undefined : options.transitionalId;
+    const iommuPlatform = options.iommuPlatform === true;
+    const ringDma = iommuPlatform ? ports.dma : (ports.directDma ?? ports.dma);
     super(ports, {
       identity: {
         vendor: VENDOR_VIRTIO,
@@ -90,7 +96,11 @@ export class VirtioPci extends PciFunction {
     this.hasLegacy = legacyId !== undefined;
     const isSuspended = (): boolean => !this.isMaster;
     this.virtio = new VirtioDevice(backend, {
-      dma: { read: (at, into) => this.dmaRead(at, into), write: (at, from) => this.dmaWrite(at, from) },
+      dma: {
+        read: (at, into) => this.isMaster && ringDma.read(at, into),
+        write: (at, from) => this.isMaster && ringDma.write(at, from),
+      },
+      accessPlatform: iommuPlatform,
       observer: ports.observer,
       modern: true,
       transitional: this.hasLegacy,
@@ -182,7 +192,6 @@ export class VirtioPci extends PciFunction {
   #forgetQueues(): void {
     this.configVector = NO_VECTOR;
     this.queueSelect = 0;
-    this.#driverFeatures.fill(0);
     for (const setup of this.setups) {
       setup.address.fill(0);
       setup.enabled = false;
@@ -459,6 +468,8 @@ export class VirtioPci extends PciFunction {
     this.virtio.reset();
     this.msix?.reset();
     this.#forgetQueues();
+    // QEMU: a reset by the driver leaves selectors and accepted features to be read.
+    this.#driverFeatures.fill(0);
     this.#deviceFeatureSelect = 0;
     this.#driverFeatureSelect = 0;
   }

@@ -68,8 +68,8 @@ for (const [name, make] of Object.entries(backends)) {
       {
         size,
         runs,
-        // Configuration that a device does not have reads as ones, and so do ports without a register.
-        unknownOffsets: bar === 1,
+        // What a device does not have reads as ones.
+        unknownOffsets: false,
         // What the host asks for, not the guest.
         survivesReset: ['num_pages', 'config_num_pages'],
         inputs: {
