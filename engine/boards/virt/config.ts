@@ -76,6 +76,8 @@ export interface VirtConfig {
   readonly highmemMmio: boolean;
   readonly iommu: 'none' | 'smmuv3';
   readonly defaultBusBypassIommu: boolean;
+  /** The SMMU remembers all that hardware may, so that a missing invalidation shows. */
+  readonly smmuStrict: boolean;
   readonly secure: boolean;
   readonly virtualization: boolean;
   readonly mte: boolean;
@@ -118,6 +120,7 @@ export function defaultVirtConfig(machine: VirtMachine = VIRT_ALIAS): VirtConfig
     highmemMmio: true,
     iommu: 'none',
     defaultBusBypassIommu: false,
+    smmuStrict: false,
     secure: false,
     virtualization: false,
     mte: false,

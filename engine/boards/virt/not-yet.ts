@@ -83,11 +83,6 @@ export const notYet: { readonly [feature in Feature]?: Refusal } = {
     option: '-M ras=on',
     message: 'virtrace reports no memory errors yet; use ras=off',
   },
-  smmu: {
-    asked: (config) => config.iommu === 'smmuv3',
-    option: '-M iommu=smmuv3',
-    message: 'virtrace has no SMMUv3 yet; use iommu=none',
-  },
 };
 
 /** What virtrace has: every feature without a row above. */

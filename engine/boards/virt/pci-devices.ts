@@ -33,6 +33,12 @@ export const COMMON_PCI_PROPERTIES: readonly DeviceProperty[] = [
   flag('multifunction', 'function 0 says that there are others'),
 ];
 
+/** What virtio devices have on PCI alone. */
+const VIRTIO_PCI_PROPERTIES: readonly DeviceProperty[] = [
+  flag('disable-legacy', 'no interface for drivers older than virtio 1.0; default: on behind a root port'),
+  flag('iommu_platform', 'memory accesses go through the IOMMU (VIRTIO_F_ACCESS_PLATFORM); default off'),
+];
+
 export const PCI_DEVICE_TYPES: readonly PciDeviceType[] = [
   {
     name: 'virtio-blk-pci',
@@ -42,31 +48,36 @@ export const PCI_DEVICE_TYPES: readonly PciDeviceType[] = [
       text('drive', 'id of the -drive with its image'),
       text('serial', 'serial number the guest sees'),
       number('num-queues', 'request queues; default: one per CPU'),
+      ...VIRTIO_PCI_PROPERTIES,
     ],
   },
   {
     name: 'virtio-net-pci',
     description: 'network device',
     virtio: 'virtio-net',
-    properties: [text('netdev', 'id of the -netdev it is connected to'), text('mac', 'hardware address')],
+    properties: [
+      text('netdev', 'id of the -netdev it is connected to'),
+      text('mac', 'hardware address'),
+      ...VIRTIO_PCI_PROPERTIES,
+    ],
   },
   {
     name: 'virtio-rng-pci',
     description: 'source of random bytes',
     virtio: 'virtio-rng',
-    properties: [text('rng', 'id of an -object; not needed')],
+    properties: [text('rng', 'id of an -object; not needed'), ...VIRTIO_PCI_PROPERTIES],
   },
   {
     name: 'virtio-serial-pci',
     description: 'console controller; needs one virtconsole',
     virtio: 'virtio-serial',
-    properties: [],
+    properties: [...VIRTIO_PCI_PROPERTIES],
   },
   {
     name: 'virtio-balloon-pci',
     description: 'takes memory back from the guest',
     virtio: 'virtio-balloon',
-    properties: [],
+    properties: [...VIRTIO_PCI_PROPERTIES],
   },
   {
     name: 'pcie-root-port',
@@ -208,6 +219,12 @@ function propertyErrors(config: VirtConfig, device: PciDeviceConfig): string[] {
     }
   };
   range('num-queues', 1, 1024);
+  const modern = busOf(device) !== undefined || properties['disable-legacy'] === true;
+  if (properties.iommu_platform === true && !modern) {
+    errors.push(
+      `-device ${type},iommu_platform=on: only without the legacy interface; add disable-legacy=on`,
+    );
+  }
   range('slot', 0, 0x1fff);
   range('chassis', 0, 255);
   range('port', 0, 255);

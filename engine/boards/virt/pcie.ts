@@ -18,6 +18,8 @@ export interface PcieWiring extends BackendPorts {
   ports(id: string): DevicePorts;
   /** Memory as a function with this requester ID reaches it. */
   dma(id: string, requesterId: () => number): DmaPort;
+  /** Memory as it is reached around the IOMMU. */
+  directDma(id: string): DmaPort;
   /** INTA–INTD of the root bus. */
   readonly lines: readonly [InterruptLine, InterruptLine, InterruptLine, InterruptLine];
   /** Firmware is in flash: an AArch32 CPU then has the low ECAM. */
@@ -69,7 +71,12 @@ export function wirePcie(config: VirtConfig, wiring: PcieWiring): PcieBoard {
   });
   const portsFor = (bus: PciBus, devfn: number, id: string): PciPorts => {
     const slot = bus.slot(devfn);
-    return { ...wiring.ports(id), slot, dma: wiring.dma(id, () => slot.requesterId()) };
+    return {
+      ...wiring.ports(id),
+      slot,
+      dma: wiring.dma(id, () => slot.requesterId()),
+      directDma: wiring.directDma(id),
+    };
   };
   host.root.plug(new HostBridge(portsFor(host.root, 0, 'pcie-root')));
   const rootPorts = new Map<string, RootPort>();
@@ -105,7 +112,14 @@ function makeFunction(
     const queues = kind === 'virtio-blk' ? blockQueues(config, device) : 1;
     const backend = makeBackend({ option: `-device ${type}`, kind, id, properties }, wiring, queues);
     const vectors = vectorsOf(config, kind, queues);
-    return new VirtioPci(ports, { backend, vectors, ...VIRTIO_IDENTITY[kind], ...multi });
+    return new VirtioPci(ports, {
+      backend,
+      vectors,
+      ...VIRTIO_IDENTITY[kind],
+      ...multi,
+      disableLegacy: properties['disable-legacy'] === true,
+      iommuPlatform: properties.iommu_platform === true,
+    });
   }
   switch (type) {
     case 'pcie-root-port':

@@ -77,6 +77,12 @@ export const MACHINE_PROPERTIES: readonly MachineProperty[] = [
     description: 'devices on the first PCIe bus are outside the IOMMU',
   },
   {
+    name: 'smmu-strict',
+    type: 'on/off',
+    default: 'off',
+    description: 'the SMMU keeps stale entries as hardware may: shows missing invalidations (not in QEMU)',
+  },
+  {
     name: 'ras',
     type: 'on/off',
     default: 'off',

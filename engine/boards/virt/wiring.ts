@@ -1,4 +1,4 @@
-import { busMaster, type Doorbell, PhysicalSpace } from '../../base/address-space.ts';
+import { type AddressSpace, busMaster, type Doorbell, PhysicalSpace } from '../../base/address-space.ts';
 import type { Device, DevicePorts, DmaPort, InterruptLine } from '../../base/device.ts';
 import { CfiFlash, type FlashStorage } from '../../devices/cfi-flash.ts';
 import { FW_CFG_ID, FwCfg, type FwCfgItem } from '../../devices/fw-cfg.ts';
@@ -10,6 +10,8 @@ import { Its } from '../../devices/gic/its.ts';
 import { Pl011 } from '../../devices/pl011.ts';
 import { Pl031 } from '../../devices/pl031.ts';
 import { Pl061 } from '../../devices/pl061.ts';
+import { SmmuSpace } from '../../devices/smmuv3/smmu-dma.ts';
+import { Smmuv3 } from '../../devices/smmuv3/smmuv3.ts';
 import type { BlockStorage } from '../../devices/virtio/block-storage.ts';
 import { VirtioMmio } from '../../devices/virtio/virtio-mmio.ts';
 import type { BootImage } from '../boot.ts';
@@ -125,6 +127,25 @@ function messageController(
   return { placed: { ...region, device }, doorbell: device.doorbell(region.base) };
 }
 
+/** The SMMU in front of PCIe; its interrupts are four lines in a row (virt-board.md section 2.1). */
+function createSmmu(
+  config: VirtConfig,
+  wiring: WiringPorts,
+  spi: (number: number) => InterruptLine,
+): Smmuv3 | undefined {
+  if (config.iommu !== 'smmuv3') return undefined;
+  const id = 'smmuv3';
+  const ports = {
+    ...wiring.ports(id),
+    dma: wiring.dma(id),
+    eventq: spi(SPI.smmu),
+    priq: spi(SPI.smmu + 1),
+    cmdqSync: spi(SPI.smmu + 2),
+    gerror: spi(SPI.smmu + 3),
+  };
+  return new Smmuv3(ports, { strict: config.smmuStrict });
+}
+
 function u16(value: number): Uint8Array {
   return new Uint8Array([value & 0xff, value >> 8]);
 }
@@ -201,12 +222,17 @@ export function wireVirt(
   }
   const messages = messageController(config, gic, wiring);
   if (messages !== undefined) placed.push(messages.placed);
-  const space = new PhysicalSpace(wiring.memory, messages === undefined ? [] : [messages.doorbell]);
+  const physical = new PhysicalSpace(wiring.memory, messages === undefined ? [] : [messages.doorbell]);
+  const smmu = createSmmu(config, wiring, spi);
+  if (smmu !== undefined) placed.push({ ...MEMORY_MAP.smmu, device: smmu });
+  const space: AddressSpace =
+    smmu === undefined || config.defaultBusBypassIommu ? physical : new SmmuSpace(smmu, physical);
   const pcie = wirePcie(config, {
     ports: (id) => wiring.ports(id),
     drive: (id) => wiring.drive(id),
     entropy: (id, length) => wiring.entropy(id, length),
     dma: (id, requesterId) => wiring.dma(id, busMaster(space, requesterId).dma),
+    directDma: (id) => wiring.dma(id),
     lines: [spi(SPI.pcie), spi(SPI.pcie + 1), spi(SPI.pcie + 2), spi(SPI.pcie + 3)],
     firmware: boot.kind === 'firmware',
   });

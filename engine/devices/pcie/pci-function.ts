@@ -22,6 +22,8 @@ export interface PciPorts extends DevicePorts {
   readonly slot: PciSlot;
   /** Memory as this function reaches it: through the IOMMU, if there is one. */
   readonly dma: DmaPort;
+  /** Memory around the IOMMU, for devices that do not know of one; default: `dma`. */
+  readonly directDma?: DmaPort;
 }
 
 /** A window onto registers or memory of a function. Offsets count from the window's beginning. */
