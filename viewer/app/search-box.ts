@@ -202,6 +202,8 @@ export class SearchBox {
         else this.submit();
         return;
       case 'Escape':
+        // Chromium would empty the box.
+        event.preventDefault();
         if (isOpen) this.#close();
         else this.#input.blur();
     }

@@ -208,28 +208,43 @@ async function neighboursOf(context: DetailsContext, event: TraceEvent): Promise
   );
 }
 
-/** Events at one position belong to one instruction: the access comes first, then what it did. */
+/**
+ * Events at one position belong to one instruction. A write is told of before what it does, a read after it, since
+ * its value is known only then.
+ */
 function effectsOf(context: DetailsContext, event: TraceEvent, together: readonly TraceEvent[]): EventLink[] {
   if (event.kind !== 'access' && event.kind !== 'input' && event.kind !== 'dma') return [];
-  const later = together.filter((other) => other.ordinal > event.ordinal);
-  const until = later.findIndex((other) => other.kind === 'access');
-  const caused = until < 0 ? later : later.slice(0, until);
+  const isRead = event.kind === 'access' && !event.write;
+  const side = together.filter((other) =>
+    isRead ? other.ordinal < event.ordinal : other.ordinal > event.ordinal,
+  );
+  const ordered = isRead ? side.toReversed() : side;
+  const until = ordered.findIndex((other) => other.kind === 'access');
+  const caused = until < 0 ? ordered : ordered.slice(0, until);
   return caused
-    .filter((other) => other.kind !== 'exception' || other.what !== 'return')
+    .filter((other) => other.kind !== 'exception' && other.kind !== 'input')
+    .sort((x, y) => x.ordinal - y.ordinal)
     .map((other) => linkTo(context, 'caused', other));
 }
 
 function causesOf(context: DetailsContext, event: TraceEvent, together: readonly TraceEvent[]): EventLink[] {
   if (event.kind === 'access' || event.kind === 'input') return [];
   const before = together.filter((other) => other.ordinal < event.ordinal);
-  const access = before.findLast((other) => other.kind === 'access' || other.kind === 'input');
+  const after = together.filter((other) => other.ordinal > event.ordinal);
   const causes: EventLink[] = [];
-  if (access !== undefined) causes.push(linkTo(context, 'caused by', access));
-  const interrupt = before.findLast((other) => other.kind === 'interrupt');
-  if (event.kind === 'exception' && interrupt !== undefined) {
-    causes.push(linkTo(context, 'caused by', interrupt));
+  if (event.kind === 'exception') {
+    const interrupt = before.findLast((other) => other.kind === 'interrupt');
+    return interrupt === undefined || event.what === 'return'
+      ? []
+      : [linkTo(context, 'caused by', interrupt)];
   }
-  if (causes.length === 0 && event.kind === 'interrupt' && event.what === 'line-high') {
+  const write = before.findLast(
+    (other) => (other.kind === 'access' && other.write) || other.kind === 'input',
+  );
+  const next = after.find((other) => other.kind === 'access');
+  if (write !== undefined) causes.push(linkTo(context, 'caused by', write));
+  else if (next?.kind === 'access' && !next.write) causes.push(linkTo(context, 'caused by', next));
+  else if (event.kind === 'interrupt' && event.what === 'line-high') {
     causes.push({ label: 'caused by', text: 'no access here: a timer, or the device by itself' });
   }
   return causes;
@@ -245,43 +260,39 @@ const CYCLE_LABELS = [
   ['withdrawn', 'withdrawn'],
 ] as const;
 
+/** How many events before and after one are looked at for the life it is part of. */
+const CYCLE_REACH = 60;
+
 /** The life of the interrupt that an event is part of. */
 async function cycleOf(context: DetailsContext, event: TraceEvent): Promise<EventDetails['cycle']> {
   if (event.kind !== 'interrupt') return [];
   const { reader } = context;
   const { intid, position, ordinal } = event;
-  // From the last time that the interrupt had come to rest.
-  let start = 0;
-  let seen = 0;
+  const place = { position, ordinal };
+  let from = position;
   for await (const other of reader.events({
     intids: [intid],
     direction: 'backward',
-    to: { position, ordinal },
-    limit: 40,
+    to: place,
+    limit: CYCLE_REACH,
   })) {
-    seen++;
-    if (other.kind === 'interrupt' && (other.what === 'line-high' || other.what === 'pending')) {
-      start = other.position;
-      if (other.what === 'line-high') break;
-    }
+    from = other.position;
+    // A line that goes up begins a life; a level that stays up is older than can be shown.
+    if (other.kind === 'interrupt' && other.what === 'line-high' && other.target === event.target) break;
   }
-  if (seen === 0) start = position;
-  let budget = 200;
-  for await (const cycle of reader.interruptCycles(intid, start, undefined)) {
-    const steps = CYCLE_LABELS.map(([key]) => cycle[key]);
-    const isIt = steps.some((step) => step?.position === position && step.ordinal === ordinal);
-    if (isIt) {
-      const present = CYCLE_LABELS.flatMap(([key, label]) => {
-        const step = cycle[key];
-        return step === undefined ? [] : [{ step, label }];
-      }).sort((a, b) => a.step.position - b.step.position || a.step.ordinal - b.step.ordinal);
-      const begin = present[0]?.step.time ?? 0;
-      return present.map(({ step, label }) => ({
-        ...linkTo(context, label, step),
-        after: step.time - begin,
-      }));
-    }
-    if (--budget <= 0) break;
+  let to = position;
+  for await (const other of reader.events({ intids: [intid], from: after(place), limit: CYCLE_REACH })) {
+    to = other.position;
+  }
+  for await (const cycle of reader.interruptCycles(intid, from, to + 1)) {
+    const present = CYCLE_LABELS.flatMap(([key, label]) => {
+      const step = cycle[key];
+      return step === undefined ? [] : [{ step, label }];
+    });
+    if (!present.some(({ step }) => step.position === position && step.ordinal === ordinal)) continue;
+    present.sort((a, b) => a.step.position - b.step.position || a.step.ordinal - b.step.ordinal);
+    const begin = present[0]!.step.time;
+    return present.map(({ step, label }) => ({ ...linkTo(context, label, step), after: step.time - begin }));
   }
   return [];
 }

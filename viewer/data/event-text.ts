@@ -113,8 +113,15 @@ export function exceptionClass(syndrome: bigint): string {
 /** Console bytes on one line. */
 export function visible(bytes: Uint8Array, limit = 80): string {
   const text = readable(bytes.subarray(0, 4 * limit));
+  if (text === '' && bytes.length > 0) return escapes(bytes.subarray(0, 16));
   const cut = text.length > limit ? `${text.slice(0, limit)}…` : text;
   return cut.replaceAll('\n', '⏎');
+}
+
+/** Control characters, which a terminal obeys and nobody sees. */
+function escapes(bytes: Uint8Array): string {
+  const names: { readonly [byte: number]: string } = { 8: '\\b', 9: '\\t', 13: '\\r', 27: '\\e' };
+  return [...bytes].map((byte) => names[byte] ?? `\\x${byte.toString(16).padStart(2, '0')}`).join('');
 }
 
 export function hexBytes(bytes: Uint8Array, limit: number): string {

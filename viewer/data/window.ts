@@ -15,7 +15,15 @@ interface Mark {
   readonly ordinal: number;
   readonly flag: number;
   readonly text: number;
+  /** State lanes: the bits that this mark decides; the others stay as they were. 0: no state. */
+  readonly owns: number;
 }
+
+type Place = Pick<Mark, 'at' | 'position' | 'ordinal'>;
+
+/** Bits of a CPU's mask that exceptions decide. */
+const LEVELS = 15;
+const ALL = 255;
 
 interface OpenCycle {
   lane: number;
@@ -145,16 +153,16 @@ class Collector {
           this.#interrupt(lane, place, site.what, site.intid, site.target);
           break;
         case 'exception': {
-          const mask = (this.#now[lane]! & ~15) | (1 << site.toEl);
-          this.#state(lane, place, mask, this.#text(site.what === 'return' ? '' : site.what));
+          const text = this.#text(site.what === 'return' ? '' : site.what);
+          this.#state(lane, place, 1 << site.toEl, LEVELS, text);
           break;
         }
         case 'power': {
           this.#mark(lane, place, 1, this.#text(site.what));
           if (site.target < 0) break;
           const cpu = this.#indexer.lanes.cpu(site.target);
-          if (site.what === 'cpu-off') this.#state(cpu, place, CPU_OFF, 0);
-          else if (site.what === 'cpu-on') this.#state(cpu, place, this.#now[cpu]! & ~CPU_OFF, 0);
+          if (site.what === 'cpu-off') this.#state(cpu, place, CPU_OFF, ALL, 0);
+          else if (site.what === 'cpu-on') this.#state(cpu, place, 0, CPU_OFF, 0);
           break;
         }
         default: {
@@ -170,25 +178,23 @@ class Collector {
     }
   }
 
-  #mark(lane: number, place: Omit<Mark, 'lane' | 'flag' | 'text'>, flag: number, text: number): void {
+  #mark(lane: number, place: Place, flag: number, text: number, owns = 0): void {
     if (place.at < this.#from) return;
-    this.#marks.push({ lane, ...place, flag, text });
+    this.#marks.push({ lane, ...place, flag, text, owns });
     if (this.#marks.length > this.#limit) this.full = true;
   }
 
-  #state(lane: number, place: Omit<Mark, 'lane' | 'flag' | 'text'>, mask: number, text: number): void {
-    this.#now[lane] = mask;
-    if (place.at < this.#from) this.#masks[lane] = mask;
-    else this.#mark(lane, place, mask, text);
+  /**
+   * Kinds of events are gone through one after the other, and more than one of them can decide about a lane; so a
+   * mark says which bits it decides, and the masks are put together when all marks are in order.
+   */
+  #state(lane: number, place: Place, mask: number, owns: number, text: number): void {
+    this.#now[lane] = (this.#now[lane]! & ~owns) | (mask & owns);
+    if (place.at < this.#from) this.#masks[lane] = (this.#masks[lane]! & ~owns) | (mask & owns);
+    else this.#mark(lane, place, mask, text, owns);
   }
 
-  #interrupt(
-    lane: number,
-    place: Omit<Mark, 'lane' | 'flag' | 'text'>,
-    what: string,
-    intid: number,
-    target: number,
-  ): void {
+  #interrupt(lane: number, place: Place, what: string, intid: number, target: number): void {
     let mask = this.#now[lane]!;
     const key = intid < 32 ? `${intid} ${target}` : `${intid}`;
     const { at } = place;
@@ -214,7 +220,7 @@ class Collector {
         const cycle = this.#cycle(key, lane, intid);
         cycle.acknowledged = at;
         cycle.cpu = target;
-        if (cpuLane >= 0) this.#state(cpuLane, place, this.#now[cpuLane]! | IN_INTERRUPT, 0);
+        if (cpuLane >= 0) this.#state(cpuLane, place, IN_INTERRUPT, IN_INTERRUPT, 0);
         break;
       }
       case 'active':
@@ -226,11 +232,11 @@ class Collector {
         cycle.completed = at;
         this.#open.delete(key);
         if (at >= this.#from && this.#cycles.length < MAX_CYCLES) this.#cycles.push(cycle);
-        if (cpuLane >= 0) this.#state(cpuLane, place, this.#now[cpuLane]! & ~IN_INTERRUPT, 0);
+        if (cpuLane >= 0) this.#state(cpuLane, place, 0, IN_INTERRUPT, 0);
         break;
       }
     }
-    this.#state(lane, place, mask, this.#text(what));
+    this.#state(lane, place, mask, ALL, this.#text(what));
   }
 
   #cycle(key: string, lane: number, intid: number): OpenCycle {
@@ -279,16 +285,23 @@ class Collector {
             [raised, pending, acknowledged, completed].some((at) => at >= this.#from && at <= this.#to),
           ),
     };
+    let lane = -1;
+    let mask = 0;
     marks.forEach((mark, i) => {
       result.lane[i] = mark.lane;
       result.at[i] = mark.at;
       result.position[i] = mark.position;
       result.ordinal[i] = mark.ordinal;
-      result.flag[i] = mark.flag;
+      if (mark.lane !== lane) {
+        lane = mark.lane;
+        mask = result.masks[lane]!;
+      }
+      mask = (mask & ~mark.owns) | (mark.flag & mark.owns);
+      result.flag[i] = mark.owns === 0 ? mark.flag : mask;
       result.text[i] = mark.text;
       starts[mark.lane + 1] = i + 1;
     });
-    for (let lane = 1; lane <= lanes; lane++) starts[lane] = Math.max(starts[lane]!, starts[lane - 1]!);
+    for (let i = 1; i <= lanes; i++) starts[i] = Math.max(starts[i]!, starts[i - 1]!);
     return result;
   }
 }

@@ -78,7 +78,7 @@ export class DetailsPanel {
         button('Go there', 'Take the machine to this moment', () => this.#actions.travel(row.position)),
         button('Note', 'Write a note at this moment', () => this.#actions.note(row.position)),
         details.filters.map(({ label, query }) =>
-          button(label, `Search ${query}`, () => this.#actions.filter(query), { class: 'quiet' }),
+          button(label, `Search ${query}`, () => this.#actions.filter(query), { class: 'chip' }),
         ),
       ),
       this.#facts(details),

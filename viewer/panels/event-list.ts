@@ -60,6 +60,8 @@ export class EventList {
       if (changed.has('selected')) {
         if (state.selected !== undefined) this.show(state.selected);
         else this.#mark();
+      } else if (changed.has('cursor') && state.selected === undefined) {
+        this.show({ position: state.cursor, ordinal: 0 }, false);
       } else if (changed.has('only') || (changed.has('query') && state.only)) this.reload();
       else if (changed.has('from') || changed.has('to')) this.#follow();
     });
@@ -111,10 +113,12 @@ export class EventList {
     return low;
   }
 
-  show(place: EventPlace): void {
+  /** @param exact the row of this very event, and not the first from there on */
+  show(place: EventPlace, exact = true): void {
     const index = this.#indexOf(place);
     const row = this.#rows[index];
-    if (row?.position === place.position && row.ordinal === place.ordinal) {
+    const isIt = row?.position === place.position && row.ordinal === place.ordinal;
+    if (isIt || (!exact && index > 0 && row !== undefined)) {
       this.#scrollTo(index, true);
       this.#draw();
     } else void this.#load(place);
@@ -248,9 +252,13 @@ export class EventList {
   }
 
   #mark(): void {
-    const { selected } = this.#store.state;
+    const { selected, cursor } = this.#store.state;
     const place = selected === undefined ? '' : `${selected.position}.${selected.ordinal}`;
+    const atCursor =
+      selected === undefined ? this.#rows[this.#indexOf({ position: cursor, ordinal: 0 })] : undefined;
+    const cursorPlace = atCursor === undefined ? '' : `${atCursor.position}.${atCursor.ordinal}`;
     for (const element of this.#body.children) {
+      element.classList.toggle('at-cursor', (element as HTMLElement).dataset.place === cursorPlace);
       const isSelected = (element as HTMLElement).dataset.place === place;
       element.classList.toggle('selected', isSelected);
       element.setAttribute('aria-selected', String(isSelected));

@@ -413,10 +413,14 @@ export class MachinePanel {
       h(
         'div',
         { class: 'transport' },
-        button('⏮', 'Run back to the last breakpoint or watch (Shift+←)', () => void this.continueBackward()),
+        button(
+          '|◀',
+          'Run back to the last breakpoint or watch (Shift+←)',
+          () => void this.continueBackward(),
+        ),
         button('◀', 'Reverse-step (←)', () => void this.step(-1)),
         button('▶', 'Step (→)', () => void this.step(1)),
-        button('⏭', 'Run to the next breakpoint or watch (Shift+→)', () => void this.continueForward()),
+        button('▶|', 'Run to the next breakpoint or watch (Shift+→)', () => void this.continueForward()),
         isRunning ? button('■', 'Stop', () => void this.#stop()) : undefined,
         this.#hasPrepared || this.#state.kind !== 'ready'
           ? undefined
@@ -648,7 +652,7 @@ export class MachinePanel {
       ),
       page === undefined
         ? h('p', { class: 'empty' }, `'${address}' is neither an address nor a register nor a symbol`)
-        : views.memoryElement(page),
+        : views.memoryElement(page, this.#body.clientWidth < 620 ? 8 : 16),
     );
   }
 

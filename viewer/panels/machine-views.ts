@@ -156,14 +156,15 @@ export function codeElement(view: CodeView, names: Names, run: (address: string)
   return h('table', { class: 'code' }, rows);
 }
 
-export function memoryElement(view: MemoryView): HTMLElement {
+/** @param perRow bytes on a line, 8 or 16 */
+export function memoryElement(view: MemoryView, perRow: number): HTMLElement {
   const { bytes, readable } = view;
   const start = BigInt(view.address);
   if (readable === 0)
     return h('p', { class: 'empty' }, `Nothing is mapped at ${view.address} (${view.space}).`);
   const rows: HTMLElement[] = [];
-  for (let at = 0; at < readable; at += 16) {
-    const line = [...bytes.subarray(at, Math.min(readable, at + 16))];
+  for (let at = 0; at < readable; at += perRow) {
+    const line = [...bytes.subarray(at, Math.min(readable, at + perRow))];
     const pairs = line.map((byte) => byte.toString(16).padStart(2, '0'));
     rows.push(
       h(
@@ -296,8 +297,8 @@ export function gicElement(view: GicView, name: (intid: number) => string): HTML
             h(
               'tr',
               {},
-              ['INTID', '', 'state', 'line', 'priority', 'trigger', 'targets', 'not taken because'].map(
-                (head) => h('th', {}, head),
+              ['INTID', '', 'state', 'line', 'priority', 'not taken because'].map((head) =>
+                h('th', {}, head),
               ),
             ),
           ),
@@ -311,10 +312,8 @@ export function gicElement(view: GicView, name: (intid: number) => string): HTML
                 h('td', { class: 'number' }, row.intid),
                 h('td', {}, name(row.intid)),
                 h('td', {}, row.state),
-                h('td', {}, row.line ? 'high' : ''),
-                h('td', { class: 'mono', title: row.group }, row.priority),
-                h('td', {}, row.trigger),
-                h('td', {}, row.targets),
+                h('td', {}, `${row.line ? 'high' : 'low'}, ${row.trigger}`),
+                h('td', { class: 'mono', title: `${row.group}; to ${row.targets}` }, row.priority),
                 h('td', { class: 'muted' }, row.heldBack ?? 'it is being taken'),
               ),
             ),

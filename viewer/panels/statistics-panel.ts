@@ -2,7 +2,7 @@ import { button, h, replace } from '../app/dom.ts';
 import { formatCount, formatDuration, formatShort, formatTime, plural } from '../app/format.ts';
 import type { Model } from '../app/model.ts';
 import { quote } from '../data/filter/syntax.ts';
-import type { EventPlace, InterruptStatistics, Statistics } from '../data/protocol.ts';
+import type { DeviceStatistics, EventPlace, InterruptStatistics, Statistics } from '../data/protocol.ts';
 
 export interface StatisticsActions {
   select(place: EventPlace): void;
@@ -214,51 +214,68 @@ export class StatisticsPanel {
       'td',
       { title: `mean ${formatDuration(mean)}, longest ${formatDuration(max)}` },
       h('span', { class: 'histogram' }, bars),
-      h('span', { class: 'muted' }, ` ${formatDuration(mean)}, ≤ ${formatDuration(max)}`),
+      h('span', { class: 'muted' }, ` ${formatDuration(mean)}`),
     );
   }
 
   #devices({ devices }: Statistics): HTMLElement {
+    const isEmpty = ({ device }: { device: string }): boolean => /^virtio-mmio\d+$/.test(device);
+    const empty = devices.filter(isEmpty);
     return h(
       'section',
       {},
       h('h3', {}, 'Devices'),
-      devices.map(({ device, reads, writes, registers }) =>
-        h(
-          'details',
-          {},
-          h(
-            'summary',
+      devices.filter((device) => !isEmpty(device)).map((device) => this.#device(device)),
+      empty.length === 0
+        ? undefined
+        : h(
+            'details',
             {},
-            h('strong', {}, device),
-            h('span', { class: 'muted' }, ` ${plural(reads, 'read')}, ${plural(writes, 'write')}`),
+            h(
+              'summary',
+              {},
+              h('span', { class: 'muted' }, `${plural(empty.length, 'virtio slot')} without a device`),
+            ),
+            empty.map((device) => this.#device(device)),
           ),
+    );
+  }
+
+  #device({ device, reads, writes, registers }: DeviceStatistics): HTMLElement {
+    const query = (register: string): string =>
+      register.startsWith('+')
+        ? `device:${quote(device)} addr:${register.slice(1)}`
+        : `reg:${quote(`${device}.${register}`)}`;
+    return h(
+      'details',
+      {},
+      h(
+        'summary',
+        {},
+        h('strong', {}, device),
+        h('span', { class: 'muted' }, ` ${plural(reads, 'read')}, ${plural(writes, 'write')}`),
+      ),
+      h(
+        'table',
+        {},
+        registers.slice(0, 60).map((row) =>
           h(
-            'table',
+            'tr',
             {},
-            registers.slice(0, 60).map((row) =>
-              h(
-                'tr',
-                {},
-                h(
-                  'td',
-                  {},
-                  button(
-                    row.register,
-                    `Search reg:${device}.${row.register}`,
-                    () =>
-                      this.#actions.filter(
-                        row.register.startsWith('+')
-                          ? `device:${quote(device)} addr:${row.register.slice(1)}`
-                          : `reg:${quote(`${device}.${row.register}`)}`,
-                      ),
-                    { class: 'link' },
-                  ),
-                ),
-                h('td', { class: 'number' }, `${formatShort(row.reads)} r`),
-                h('td', { class: 'number' }, `${formatShort(row.writes)} w`),
+            h(
+              'td',
+              {},
+              button(
+                row.register,
+                `Search ${query(row.register)}`,
+                () => this.#actions.filter(query(row.register)),
+                {
+                  class: 'link',
+                },
               ),
             ),
+            h('td', { class: 'number' }, `${formatShort(row.reads)} r`),
+            h('td', { class: 'number' }, `${formatShort(row.writes)} w`),
           ),
         ),
       ),

@@ -23,7 +23,11 @@ export function drawAxis(svg: SVGSVGElement, scale: Scale, axis: Axis, width: nu
     .tickSizeInner(5)
     .tickSizeOuter(0)
     .tickPadding(4);
-  select(svg)
-    .select<SVGGElement>('g')
-    .call(draw as never);
+  const group = select(svg).select<SVGGElement>('g');
+  group.call(draw as never);
+  // Labels at the edges stay inside.
+  group.selectAll<SVGTextElement, number>('.tick text').attr('text-anchor', (tick) => {
+    const x = scale(tick);
+    return x < 30 ? 'start' : x > width - 30 ? 'end' : 'middle';
+  });
 }

@@ -235,8 +235,19 @@ export class Timeline {
 
   zoomBy(factor: number, around?: number): void {
     const { from, to } = this.#store.state;
-    const middle = around ?? (this.#pointer === undefined ? (from + to) / 2 : this.#at(this.#pointer.x));
+    const middle = around ?? this.#focus();
     this.show(middle - (middle - from) * factor, middle + (to - middle) * factor);
+  }
+
+  /** What zooming by keys keeps in place: the pointer, the selection or cursor if it is in view, the middle. */
+  #focus(): number {
+    if (this.#pointer !== undefined) return this.#at(this.#pointer.x);
+    const { axis, cursor, selected, from, to } = this.#store.state;
+    const at =
+      selected === undefined
+        ? this.#model.toAxis(axis, cursor)
+        : (this.#selectedAt ?? this.#model.toAxis(axis, selected.position));
+    return at >= from && at <= to ? at : (from + to) / 2;
   }
 
   /** Shows a window, moved and widened as needed to be one. */
