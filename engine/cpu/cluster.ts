@@ -541,6 +541,8 @@ export class CpuCluster {
     this.counts.misses += 1;
     this.#settlePc(s);
     const { active } = this.breakpoints;
+    // The end of the turn, or of what is known to be due, comes first.
+    if (active && (this.#left <= 0 || this.#effect)) return;
     if (active && this.armed && this.breakpoints.stopsAt(s.pc, s.index)) {
       this.#stop = true;
       return;
