@@ -110,6 +110,24 @@ describe('a tree for a machine that lacks features', () => {
     expect(findNode(tree, '/virtio_mmio@a003e00')).toBeDefined();
   });
 
+  it.each([
+    'a57-default',
+    'a57-smp4',
+    'a57-gic2',
+    'a57-gic3',
+    'a57-gic3-its-on',
+    'a57-gic3-its-off',
+    'a57-highmem-off',
+    'a57-smp16-gic3',
+    'ver-6.1-a57-gic3',
+    'ver-2.12-a57',
+  ])('of virtrace itself is the whole of QEMU’s: %s', (name) => {
+    const command = observed.find(([other]) => other === name)![1];
+    const { config: own, inputs } = fromCommand(command);
+    const expected = parseDts(readFileSync(new URL(`${name}.dts`, golden), 'utf8'));
+    expect(flatten(buildDeviceTree(own, inputs, HAVE).root)).toEqual(flatten(expected));
+  });
+
   it('refuses to go without seeds unless told so', () => {
     expect(() => buildDeviceTree(config, { boot: 'linux' }, HAVE)).toThrow(
       '/chosen needs seeds of 8 and 32 bytes',
