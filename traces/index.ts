@@ -19,6 +19,15 @@ export type { InterruptCycle } from './interrupt-cycles.ts';
 export { MemorySource } from './io.ts';
 export type { Site } from './kinds.ts';
 export { KEPT_FROM, keeps, LEVELS } from './levels.ts';
+export {
+  InterruptMeter,
+  type InterruptStatistics,
+  type Moment,
+  POLLING_GAP_NS,
+  type Polling,
+  PollingMeter,
+  type Storm,
+} from './meters.ts';
 export type { PlainData } from './msgpack.ts';
 export { SyncTraceReader, TraceReader } from './reader.ts';
 export type { Hasher } from './sha256.ts';

@@ -97,6 +97,7 @@ Commands:
   record    the same, and records it into a trace
   replay    runs the recorded machine again from the trace alone
   view      shows a trace in the browser: on a timeline, and alive
+  report    one HTML file with trace and viewer, and a summary for an issue
   info      what a trace holds
   events    the recorded events, filtered and decoded
 

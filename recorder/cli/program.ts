@@ -11,14 +11,15 @@ import { OPTION_ROWS } from './option-table.ts';
 import type { RawOptions } from './raw-options.ts';
 import { recordCommand } from './record-command.ts';
 import { type ReplayOptions, replayCommand } from './replay-command.ts';
+import { REPORT_HELP, type ReportOptions, reportCommand } from './report-command.ts';
 import { runCommand } from './run-command.ts';
 import { type MachineCommand, translateArguments } from './translate.ts';
 import { VIEW_HELP, type ViewOptions, viewCommand } from './view-command.ts';
 
-const COMMANDS = ['run', 'record', 'replay', 'view', 'info', 'events'] as const;
+const COMMANDS = ['run', 'record', 'replay', 'view', 'report', 'info', 'events'] as const;
 type CommandName = (typeof COMMANDS)[number];
 /** Commands that are planned; named so that nobody takes them for a typing mistake. */
-const PLANNED = ['debug', 'diff', 'explain', 'report', 'export'];
+const PLANNED = ['debug', 'diff', 'explain', 'export'];
 
 /** Runs a command and returns its exit code; never throws for a person's mistakes. */
 export async function main(args: readonly string[], io: CommandIo): Promise<number> {
@@ -130,15 +131,22 @@ Tells what was recorded, how it ended, and what the trace holds.
 `;
 
 async function traceCommand(
-  name: 'replay' | 'view' | 'info' | 'events',
+  name: 'replay' | 'view' | 'report' | 'info' | 'events',
   args: readonly string[],
   io: CommandIo,
 ): Promise<number> {
-  const help = { replay: REPLAY_HELP, view: VIEW_HELP, info: INFO_HELP, events: EVENTS_HELP }[name];
+  const help = {
+    replay: REPLAY_HELP,
+    view: VIEW_HELP,
+    report: REPORT_HELP,
+    info: INFO_HELP,
+    events: EVENTS_HELP,
+  }[name];
   if (args.some((arg) => ['--help', '-h', '-help'].includes(arg))) throw new HelpAnswer(help);
   const command = quiet(new Command(name)).argument('[file]').option('--json');
   const repeat = (value: string, before?: string[]): string[] => [...(before ?? []), value];
   if (name === 'view') command.option('--no-open').option('--port <n>');
+  if (name === 'report') command.option('-o, --output <file>').option('--from <n>').option('--to <n>');
   if (name === 'replay') {
     command.option('--verify').option('--no-console').option('--block-limit <n>').option('--tier <tier>');
     command.addOption(new Option('--image <role=file>').argParser(repeat));
@@ -161,6 +169,8 @@ async function traceCommand(
       return replayCommand(file, command.opts<ReplayOptions>(), io);
     case 'view':
       return viewCommand(file, command.opts<ViewOptions>(), io);
+    case 'report':
+      return reportCommand(file, command.opts<ReportOptions>(), io);
     case 'info':
       return infoCommand(file, command.opts<{ json?: boolean }>(), io);
     case 'events':

@@ -1,4 +1,5 @@
 import { findRegister } from '../../engine/base/register-map.ts';
+import { interruptNumber } from '../../recorder/session/interrupt-words.ts';
 import {
   decodeAccess,
   type EventFilter,
@@ -10,7 +11,6 @@ import { readable } from './console-text.ts';
 import type { EventText } from './event-text.ts';
 import { exceptionClass, hexBytes } from './event-text.ts';
 import { quote } from './filter/syntax.ts';
-import { interruptNumber } from './interrupt-names.ts';
 import type { EventDetails, EventLink, EventPlace, EventRow, FieldView } from './protocol.ts';
 
 export interface DetailsContext {

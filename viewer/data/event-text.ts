@@ -1,6 +1,6 @@
+import { interruptName, interruptNumber } from '../../recorder/session/interrupt-words.ts';
 import { decodeAccess, type RegisterMaps, type TraceEvent } from '../../traces/index.ts';
 import { readable } from './console-text.ts';
-import { interruptName, interruptNumber } from './interrupt-names.ts';
 import type { Severity } from './protocol.ts';
 
 /** Events in words: what it is about, and what happened. */

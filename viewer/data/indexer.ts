@@ -1,19 +1,21 @@
 import { findRegister } from '../../engine/base/register-map.ts';
+import { interruptName } from '../../recorder/session/interrupt-words.ts';
 import {
   type EventChunk,
   type IndexedChunk,
+  InterruptMeter,
+  POLLING_GAP_NS,
+  PollingMeter,
   type RegisterMaps,
   type Site,
   TraceError,
   type TraceReader,
 } from '../../traces/index.ts';
 import { ConsoleText } from './console-text.ts';
-import { interruptName } from './interrupt-names.ts';
 import { LaneStore } from './lane-store.ts';
 import { ACTIVE, CPU_OFF, IN_INTERRUPT, LaneTable, LINE, PENDING } from './lanes.ts';
 import { binCount } from './mip-map.ts';
 import type { DeviceStatistics, LaneData, LaneInfo, Statistics, Storm } from './protocol.ts';
-import { InterruptMeter, POLLING_GAP_NS, PollingMeter } from './statistics.ts';
 import { type TimeMap, TimeMapBuilder } from './time-map.ts';
 
 export interface Extent {

@@ -1,5 +1,5 @@
+import { interruptName, interruptNumber } from '../../recorder/session/interrupt-words.ts';
 import type { Site } from '../../traces/index.ts';
-import { interruptName, interruptNumber } from './interrupt-names.ts';
 import {
   CPU_STATES,
   INTERRUPT_STATES,

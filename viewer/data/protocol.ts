@@ -1,6 +1,9 @@
 /** What the page and the data worker say to each other. Everything here survives a structured clone. */
 import type { EventKind } from '../../engine/base/events.ts';
+import type { InterruptStatistics, Polling, Storm } from '../../traces/index.ts';
 import type { Pyramid } from './mip-map.ts';
+
+export type { InterruptStatistics, Polling, Storm };
 
 /** Where a trace comes from, as the page hands it to a worker. */
 export type TraceSource =
@@ -255,47 +258,6 @@ export interface DeviceStatistics {
   readonly reads: number;
   readonly writes: number;
   readonly registers: readonly RegisterStatistics[];
-}
-
-export interface InterruptStatistics {
-  readonly intid: number;
-  readonly cpu: number;
-  readonly name: string;
-  readonly raised: number;
-  readonly taken: number;
-  readonly completed: number;
-  /** Numbers of cases by power of two of nanoseconds: bucket i has 2^i to 2^(i+1). */
-  readonly latency: readonly number[];
-  readonly service: readonly number[];
-  readonly latencyMax: number;
-  readonly latencyMean: number;
-  readonly serviceMax: number;
-  readonly serviceMean: number;
-}
-
-/** The same interrupt again and again with hardly anything between. */
-export interface Storm {
-  readonly intid: number;
-  readonly cpu: number;
-  readonly name: string;
-  readonly count: number;
-  readonly from: EventPlace & { readonly time: number };
-  readonly to: EventPlace & { readonly time: number };
-}
-
-/** A loop that reads one register until it changes. */
-export interface Polling {
-  readonly device: string;
-  readonly register: string;
-  readonly pc: string;
-  readonly symbol?: string;
-  readonly loops: number;
-  readonly reads: number;
-  readonly longest: number;
-  /** Where the longest one begins. */
-  readonly at: EventPlace & { readonly time: number };
-  /** ns spent in these loops. */
-  readonly time: number;
 }
 
 export interface Statistics {

@@ -1,4 +1,5 @@
 import type { RegisterMap } from '../../engine/base/register-map.ts';
+import { interruptName } from '../../recorder/session/interrupt-words.ts';
 import { registerMapsOf } from '../../recorder/session/register-maps.ts';
 import { recordedConfig } from '../../recorder/session/setup.ts';
 import { parseSymbols, SymbolFileError, SymbolTable } from '../../recorder/session/symbols.ts';
@@ -16,7 +17,6 @@ import { EventText, severityOf } from './event-text.ts';
 import { type CompiledFilter, compileFilter, type FilterContext } from './filter/compile.ts';
 import { completeFilter, type Vocabulary } from './filter/complete.ts';
 import { Indexer } from './indexer.ts';
-import { interruptName } from './interrupt-names.ts';
 import { LaneStore } from './lane-store.ts';
 import { LaneTable } from './lanes.ts';
 import type {

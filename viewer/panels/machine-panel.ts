@@ -1,10 +1,10 @@
+import { interruptName } from '../../recorder/session/interrupt-words.ts';
 import { button, h, replace } from '../app/dom.ts';
 import { formatBytes, formatCount, formatTime } from '../app/format.ts';
 import type { Model } from '../app/model.ts';
 import type { Store } from '../app/store.ts';
 import { MACHINE_VIEWS, type MachineView } from '../app/view-state.ts';
 import { startWorker } from '../app/workers.ts';
-import { interruptName } from '../data/interrupt-names.ts';
 import type { EventPlace, TraceSource } from '../data/protocol.ts';
 import { Client, type Pending, type Port, type RemoteError } from '../data/rpc.ts';
 import { BREAKPOINT_HELP } from '../engine/breakpoint-text.ts';

@@ -1,7 +1,53 @@
-import type { Site } from '../../traces/index.ts';
-import type { InterruptStatistics, Polling, Storm } from './protocol.ts';
+/** Finds out of a stream of events how interrupts fared, where one storms, and which loops poll. */
+import type { Site } from './kinds.ts';
 
-type Moment = { readonly position: number; readonly ordinal: number; readonly time: number };
+/** A moment as the trace has it. */
+export interface Moment {
+  readonly position: number;
+  readonly ordinal: number;
+  readonly time: number;
+}
+
+export interface InterruptStatistics {
+  readonly intid: number;
+  readonly cpu: number;
+  readonly name: string;
+  readonly raised: number;
+  readonly taken: number;
+  readonly completed: number;
+  /** Numbers of cases by power of two of nanoseconds: bucket i has 2^i to 2^(i+1). */
+  readonly latency: readonly number[];
+  readonly service: readonly number[];
+  readonly latencyMax: number;
+  readonly latencyMean: number;
+  readonly serviceMax: number;
+  readonly serviceMean: number;
+}
+
+/** The same interrupt again and again with hardly anything between. */
+export interface Storm {
+  readonly intid: number;
+  readonly cpu: number;
+  readonly name: string;
+  readonly count: number;
+  readonly from: Moment;
+  readonly to: Moment;
+}
+
+/** A loop that reads one register until it changes. */
+export interface Polling {
+  readonly device: string;
+  readonly register: string;
+  readonly pc: string;
+  readonly symbol?: string;
+  readonly loops: number;
+  readonly reads: number;
+  readonly longest: number;
+  /** Where the longest one begins. */
+  readonly at: Moment;
+  /** ns spent in these loops. */
+  readonly time: number;
+}
 
 /** An interrupt taken this often in a row, with less than this between two, is a storm. */
 const STORM_COUNT = 100;
