@@ -81,7 +81,7 @@ export function encodeState(state: ViewState): string {
 }
 
 function round(value: number): string {
-  return String(Math.round(value * 1000) / 1000);
+  return String(Number.isInteger(value) ? value : Math.round(value * 1000) / 1000);
 }
 
 function sameList(a: readonly string[], b: readonly string[]): boolean {

@@ -212,7 +212,10 @@ export function deviceView(machine: Machine, id: string): DeviceView {
       const from = machine.device(device.id);
       if (from !== undefined && (device === copy || sharesState(device.id, id))) device.load(from.save());
     }
-    return { device: id, rows: readAll(copy, map), reference };
+    const rows = readAll(copy, map);
+    if (rows.length === 0)
+      return { device: id, rows, reference, problem: `${id} has no register that says anything now` };
+    return { device: id, rows, reference };
   } catch (error) {
     return { device: id, rows: [], reference, problem: (error as Error).message };
   }

@@ -81,14 +81,24 @@ const UNITS: { readonly [unit: string]: number } = { ns: 1, us: 1e3, µs: 1e3, m
 export function compileFilter(text: string, context: FilterContext): CompiledFilter {
   const tree = parseFilter(text);
   const test = compile(tree, context);
-  const isText =
-    tree.kind === 'term' && (tree.key === '' || canonicalKey(tree.key) === 'text') && tree.operator === ':';
   return {
     narrow: narrow(tree),
     test,
     isEmpty: tree.kind === 'all',
-    line: isText ? stringTest(tree, contains) : undefined,
+    line: lineTest(tree),
   };
+}
+
+/** The test of a whole line, if the filter asks for nothing but texts. */
+function lineTest(tree: FilterTree): ((text: string) => boolean) | undefined {
+  const terms = tree.kind === 'and' ? tree.parts : [tree];
+  const tests: ((text: string) => boolean)[] = [];
+  for (const term of terms) {
+    if (term.kind !== 'term' || term.operator !== ':') return undefined;
+    if (term.key !== '' && canonicalKey(term.key) !== 'text') return undefined;
+    tests.push(stringTest(term, contains));
+  }
+  return (text) => tests.every((test) => test(text));
 }
 
 function compile(tree: FilterTree, context: FilterContext): Test {
