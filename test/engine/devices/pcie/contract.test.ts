@@ -70,8 +70,8 @@ for (const [name, make] of Object.entries(backends)) {
         runs,
         // What a device does not have reads as ones.
         unknownOffsets: false,
-        // What the host asks for, not the guest.
-        survivesReset: ['num_pages', 'config_num_pages'],
+        // What the host asks for, and what the guest gave, outlast a reset (QEMU).
+        survivesReset: ['num_pages', 'config_num_pages', 'actual', 'config_actual'],
         inputs: {
           bytes: (face, value) => {
             (face.fn as VirtioPci).receive(name === 'net' ? 'frame' : 'bytes', new Uint8Array(value & 0x7f));

@@ -6,11 +6,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DeviceInput, DmaPort } from '../../../../engine/base/device.ts';
 import { CowBlockStorage } from '../../../../engine/devices/virtio/block-storage.ts';
+import { VirtioBalloon } from '../../../../engine/devices/virtio/virtio-balloon.ts';
 import { VirtioBlk } from '../../../../engine/devices/virtio/virtio-blk.ts';
 import { VirtioConsole } from '../../../../engine/devices/virtio/virtio-console.ts';
 import type { VirtioBackend } from '../../../../engine/devices/virtio/virtio-device.ts';
 import { VirtioMmio } from '../../../../engine/devices/virtio/virtio-mmio.ts';
 import { MMIO } from '../../../../engine/devices/virtio/virtio-mmio-registers.ts';
+import { VirtioNet } from '../../../../engine/devices/virtio/virtio-net.ts';
 import { VirtioRng } from '../../../../engine/devices/virtio/virtio-rng.ts';
 import { Bench } from '../bench.ts';
 import { blockHeader, bringUp, DESC, type DriverQueue, EngineGuest, RAM } from './driver.ts';
@@ -49,6 +51,8 @@ const backends: { [name: string]: (bench: Bench) => VirtioBackend } = {
   blk: () => new VirtioBlk({ storage: new CowBlockStorage(new Uint8Array(8 * 512).fill(1)) }),
   console: () => new VirtioConsole(),
   rng: (bench) => new VirtioRng(bench.input()),
+  net: () => new VirtioNet({ mac: Uint8Array.of(2, 0, 0, 0, 0, 1) }),
+  balloon: () => new VirtioBalloon(),
 };
 
 /** Where the rings lie: descriptors 0x100, available 0x200 (legacy 0x180), used 0x240 (0x1c0); descriptors point all around. */
@@ -73,7 +77,7 @@ const scene = fc.record({
   idx: fc.oneof({ weight: 9, arbitrary: fc.nat(QUEUE) }, fc.nat(0xffff)),
   flags: fc.nat(1),
   event: fc.nat(0xffff),
-  features: fc.constantFrom(0, 1 << 24, 1 << 28, 1 << 29, 7 << 27, 6),
+  features: fc.constantFrom(0, 1 << 15, 1 << 24, 1 << 28, 1 << 29, 7 << 27, 6),
   queue: fc.nat(4),
   /** Words put into memory outside the rings: request headers, indirect tables. */
   /** The first two descriptors make a block request, of this kind and to or from here; else as they come. */
@@ -145,6 +149,9 @@ function play(machine: ReturnType<typeof tinyMachine>, legacy: boolean, list: re
     set(MMIO.Status, legacy ? 7 : 0xf);
     set(MMIO.QueueNotify, now.queue);
     device.receive('bytes', Uint8Array.of(1, 2, 3));
+    device.receive('frame', new Uint8Array(200).fill(now.event & 0xff));
+    device.receive('target', Uint8Array.of(1, 0, 0, 0));
+    device.receive('stats', new Uint8Array(0));
     bench.advance(device, 1);
   }
   return { memory: [...memory], state: device.save(), log: bench.log };
