@@ -1,4 +1,5 @@
 import type { Heap } from '../memory/heap.ts';
+import type { Decoder } from './a64/decoder.ts';
 import { disassemble } from './a64/disasm.ts';
 import { instructionSet, usesFpSimd } from './a64/instruction-set.ts';
 import { EC_UNKNOWN } from './a64/sysreg-key.ts';
@@ -8,16 +9,18 @@ import { Breakpoints } from './breakpoints.ts';
 import { CodeCache } from './code-cache.ts';
 import type { CpuConfig } from './cpu-models.ts';
 import { CpuState, PSTATE_IL } from './cpu-state.ts';
-import { EC, type ExceptionKind, exceptionReturn, takeException } from './exceptions.ts';
+import { BANK, EC, type ExceptionKind, exceptionReturn, takeException } from './exceptions.ts';
 import * as H from './helpers/heap-layout.ts';
 import * as L from './helpers/layout.ts';
 import { type HelperExports, instantiateHelpers, instructionHelperNames } from './helpers.ts';
 import { executeHostInstruction } from './host-instructions.ts';
 import { buildInterpreter } from './interpreter.ts';
 import {
+  CONTEXT_ALIGN,
   CONTEXT_EL0_CACHE,
   CONTEXT_EL0_ZERO,
   CONTEXT_FP_TRAP,
+  CONTEXT_SP_ALIGN,
   CONTEXT_SPELX,
   Translator,
 } from './translator.ts';
@@ -118,6 +121,7 @@ export class CpuCluster {
   stopBefore = -1;
   readonly functions: WebAssembly.Table;
   readonly helperNames: readonly string[];
+  readonly #decoder: Decoder;
   readonly #interpreter: (cpu: number) => void;
   readonly #access: BusAccess = { address: 0, sizeLog2: 0, valueLo: 0, valueHi: 0 };
   #running = -1;
@@ -157,8 +161,10 @@ export class CpuCluster {
       this.functions.set(i + 1, this.helpers[name]);
       helperIndex.set(name, i + 1);
     });
+    const set = instructionSet(config.features);
+    this.#decoder = set.decoder;
     const translator = new Translator(
-      instructionSet(config.features),
+      set,
       {
         plan: (key, el, write) => table.plan(key, el as El, write),
         systemPlan: (key, el) => table.systemPlan(key, el as El),
@@ -174,7 +180,9 @@ export class CpuCluster {
     this.breakpoints = new Breakpoints(heap, this.helpers, this.code);
     const env: { [name: string]: unknown } = { memory: heap.memory, table: this.functions };
     for (const name of Object.keys(HELPERS)) env[name] = this.helpers[name];
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(buildInterpreter().bytes), { env } as never);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(buildInterpreter().bytes), {
+      env,
+    } as never);
     this.#interpreter = instance.exports['run'] as (cpu: number) => void;
     for (const s of this.states) this.resetCpu(s.index);
   }
@@ -226,8 +234,10 @@ export class CpuCluster {
     if (s.spsel !== 0) bits |= CONTEXT_SPELX;
     const fpen = (s.sysregLo(L.SYS_CPACR_EL1) >> 20) & 3;
     if (el < 2 && (fpen === 3 || (fpen === 1 && el === 1)) === false) bits |= CONTEXT_FP_TRAP;
+    const sctlr = s.sysregLo(BANK[Math.max(el, 1)]!.sctlr);
+    if (sctlr & 2) bits |= CONTEXT_ALIGN;
+    if (sctlr & (el === 0 ? 1 << 4 : 1 << 3)) bits |= CONTEXT_SP_ALIGN;
     if (el === 0) {
-      const sctlr = s.sysregLo(L.SYS_SCTLR_EL1);
       if (sctlr & (1 << 14)) bits |= CONTEXT_EL0_ZERO;
       if (sctlr & (1 << 26)) bits |= CONTEXT_EL0_CACHE;
     }
@@ -345,6 +355,10 @@ export class CpuCluster {
 
   #dataAbort(s: CpuState): void {
     this.counts.faults += 1;
+    if (s.word(L.CPU_FAULT) === H.FAULT_SP_ALIGNMENT) {
+      this.raiseSync(s, EC.SP_ALIGNMENT, 0);
+      return;
+    }
     const iss = s.word(L.CPU_FAULT) | s.word(L.CPU_FAULT_ISS);
     this.raiseSync(s, EC.DATA_ABORT_LOWER + (s.el === 0 ? 0 : 1), iss, s.long(L.CPU_ADDR));
   }
@@ -603,9 +617,10 @@ export class CpuCluster {
     if (this.#leave(s)) this.#effect = true;
   }
 
-  /** Whether the current instruction is trapped as a use of SIMD and floating point. */
+  /** Whether the current instruction is trapped as a use of SIMD and floating point. UNDEFINED comes first. */
   isFpTrap(s: CpuState, word: number): boolean {
-    return usesFpSimd(word) && (this.code.contextBits(s.word(L.CPU_CONTEXT)) & CONTEXT_FP_TRAP) !== 0;
+    const traps = (this.code.contextBits(s.word(L.CPU_CONTEXT)) & CONTEXT_FP_TRAP) !== 0;
+    return traps && usesFpSimd(word) && this.#decoder.find(word) >= 0;
   }
 
   /** The end of a turn, or a store by somebody else: exclusive monitors are cleared. */

@@ -177,7 +177,9 @@ export function exceptionReturn(s: CpuState, config: CpuConfig): string | undefi
     s.setWord(L.CPU_PSTATE, (spsr & pstateMask(config)) | step);
     s.pc = target;
   } else {
-    s.setWord(L.CPU_PSTATE, (spsr & pstateMask(config) & ~PSTATE_BTYPE) | PSTATE_IL);
+    // SetPSTATEFromPSR leaves SSBS, BTYPE, UAO, DIT and TCO UNKNOWN; they stay as they are, like in QEMU.
+    const pan = config.features.has('FEAT_PAN') ? PSTATE_PAN : 0;
+    s.setWord(L.CPU_PSTATE, (s.word(L.CPU_PSTATE) & ~(PSTATE_SS | pan)) | (spsr & pan) | step | PSTATE_IL);
     s.pc = target;
   }
   return illegal;

@@ -1,4 +1,4 @@
-import { ISS_FP_ACCESS, sysregIss } from './a64/sysreg-key.ts';
+import { ISS_FP_ACCESS, sysregFields, sysregIss } from './a64/sysreg-key.ts';
 import type { CpuCluster } from './cluster.ts';
 import type { CpuState } from './cpu-state.ts';
 import { PSTATE_DIT, PSTATE_PAN, PSTATE_SSBS, PSTATE_TCO, PSTATE_UAO } from './cpu-state.ts';
@@ -77,6 +77,8 @@ function system(cluster: CpuCluster, s: CpuState, word: number): boolean {
     if (typeof value === 'bigint') {
       s.setX(rt, value);
       s.advancePc(4);
+    } else if (value.ec === EC.UNKNOWN && isIdSpace(key) && cluster.config.features.has('FEAT_IDST')) {
+      cluster.raiseSync(s, EC.SYSREG, sysregIss(key, rt, true), undefined, value.target);
     } else cluster.raiseTrap(s, value, word);
   } else {
     const trap = cluster.table.write(key, rt, s.x(rt), context);
@@ -84,6 +86,15 @@ function system(cluster: CpuCluster, s: CpuState, word: number): boolean {
     else cluster.raiseTrap(s, trap, word);
   }
   return false;
+}
+
+/**
+ * Feature ID space: with FEAT_IDST every exception that a read there takes has EC 0x18 (Arm ARM D17.2.64,
+ * ID_AA64MMFR2_EL1.IDS).
+ */
+function isIdSpace(key: number): boolean {
+  const { op0, op1, crn, crm } = sysregFields(key);
+  return op0 === 3 && (op1 === 0 || op1 === 1 || op1 === 3) && crn === 0 && crm < 8;
 }
 
 /** YIELD, WFE, WFI, SEV, SEVL. */

@@ -11,6 +11,7 @@ import {
   BLOCK_UOPS,
   UOP_BYTES,
 } from './helpers/heap-layout.ts';
+import { SLOT_SP } from './helpers/layout.ts';
 import { uop } from './uops.ts';
 
 /** Execution context: what besides the physical address decides what instructions mean. */
@@ -19,10 +20,16 @@ export const CONTEXT_SPELX = 4;
 export const CONTEXT_FP_TRAP = 8;
 export const CONTEXT_EL0_ZERO = 16;
 export const CONTEXT_EL0_CACHE = 32;
+/** SCTLR_ELx.A: accesses must be aligned; SA or SA0: so must a stack pointer that is a base. */
+export const CONTEXT_ALIGN = 64;
+export const CONTEXT_SP_ALIGN = 128;
 
 const HOST = uop('host');
 const BRANCH = uop('b');
 const HELPER = uop('helper');
+const SP_ALIGN = uop('spalign');
+const ADD_I = uop('add_i');
+const SUB_I = uop('sub_i');
 /** No block is longer; so a micro-op's instruction index fits its byte. */
 const MAX_BLOCK = 64;
 
@@ -44,6 +51,10 @@ export class Translator implements Lowering {
   usesSpElx = false;
   el0MayZero = false;
   el0MayMaintain = false;
+  checksAlignment = false;
+  #checksSp = false;
+  /** The block has checked SP, and all it did to it since was to add multiples of 16. */
+  #spAligned = false;
   readonly #set: InstructionSet;
   readonly #ports: TranslatorPorts;
   readonly #u32: Uint32Array;
@@ -58,6 +69,8 @@ export class Translator implements Lowering {
   }
 
   emit(op: number, d: number, n: number, m: number, a: number, x: number, lo: number, hi: number): void {
+    if (d === SLOT_SP && !((op === ADD_I || op === SUB_I) && n === SLOT_SP && (lo & 15) === 0))
+      this.#spAligned = false;
     const at = this.#at >>> 2;
     const u32 = this.#u32;
     u32[at] = op | (this.#index << 16) | (a << 24);
@@ -65,6 +78,11 @@ export class Translator implements Lowering {
     u32[at + 2] = lo;
     u32[at + 3] = hi;
     this.#at += UOP_BYTES;
+  }
+  checkStack(): void {
+    if (!this.#checksSp || this.#spAligned) return;
+    this.emit(SP_ALIGN, 0, SLOT_SP, 0, 0, 0, 0, 0);
+    this.#spAligned = true;
   }
   end(): void {
     this.#ended = true;
@@ -99,6 +117,9 @@ export class Translator implements Lowering {
     this.usesSpElx = (context & CONTEXT_SPELX) !== 0;
     this.el0MayZero = (context & CONTEXT_EL0_ZERO) !== 0;
     this.el0MayMaintain = (context & CONTEXT_EL0_CACHE) !== 0;
+    this.checksAlignment = (context & CONTEXT_ALIGN) !== 0;
+    this.#checksSp = (context & CONTEXT_SP_ALIGN) !== 0;
+    this.#spAligned = false;
     const fpTrap = (context & CONTEXT_FP_TRAP) !== 0;
     this.pageOffset = pageOffset;
     this.#at = at + BLOCK_HEADER;

@@ -74,6 +74,7 @@ export const HELPERS = {
   store_exclusive: { params: ['i32', 'i64', 'i64', 'i32'], result: 'i32' },
   store_exclusive_pair: { params: ['i32', 'i64', 'i64', 'i64', 'i32'], result: 'i32' },
   alignment_fault: { params: ['i32', 'i64', 'i32'], result: undefined },
+  sp_alignment_fault: { params: ['i32'], result: undefined },
   zero_block: { params: ['i32', 'i64', 'i32'], result: undefined },
   plain_flags: { params: ['i32'], result: undefined },
   fetch_block: { params: ['i32', 'i64'], result: 'i32' },
@@ -647,6 +648,13 @@ define('zva', (b) => {
 define('align', (b) => {
   b.reg('n'); b.imm(); b.c.op('i64_and').op('i64_eqz').op('i32_eqz').if();
   b.cpu(); b.reg('n'); b.x(); b.call('alignment_fault');
+  b.c.end();
+  b.exitIfAsked();
+}, 'plain', true);
+/** Alignment check of the stack pointer (n) as a base. */
+define('spalign', (b) => {
+  b.reg('n'); b.c.op('i32_wrap_i64').i32(15).op('i32_and').if();
+  b.cpu(); b.call('sp_alignment_fault');
   b.c.end();
   b.exitIfAsked();
 }, 'plain', true);

@@ -44,6 +44,8 @@ export interface Surroundings {
   readonly tcr: bigint;
   readonly sctlr: bigint;
   readonly cpacr: bigint;
+  /** Bits of SPSR_EL1 that are compared. */
+  readonly spsrCompared: number;
   /** First contents of the compared bytes of the window. */
   readonly template: Uint8Array;
 }

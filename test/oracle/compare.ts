@@ -1,4 +1,4 @@
-import { type Batch, codeBytes, isMemoryCase, type Outcome } from './batch.ts';
+import { type Batch, type Case, codeBytes, isMemoryCase, type Outcome } from './batch.ts';
 import { correctResult, unknownAfterAbort } from './differences.ts';
 import { CODE_VA, DUMP_BYTES, RECORD_BYTES, RECORD_WORDS, RESULT, ZONE_BYTES } from './layout.ts';
 
@@ -19,43 +19,55 @@ export interface Comparison {
 const words = (bytes: Uint8Array): Uint32Array =>
   new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
 
-/**
- * Makes the results of case `i` comparable: corrects what QEMU is known to get wrong, and gives the engine QEMU's
- * value of what the architecture leaves UNKNOWN. `pc` is the address of the case's first instruction.
- */
-function settle(batch: Batch, engine: Outcome, qemu: Outcome, i: number, pc: number, cpu: string): void {
-  const part = (o: Outcome): Uint32Array =>
-    words(o.results.subarray(i * RECORD_BYTES, (i + 1) * RECORD_BYTES));
-  const ours = part(engine);
-  const theirs = part(qemu);
-  const c = batch.cases[i]!;
-  correctResult(cpu, c, theirs);
+const part = (o: Outcome, i: number): Uint32Array =>
+  words(o.results.subarray(i * RECORD_BYTES, (i + 1) * RECORD_BYTES));
+
+/** Addresses of the first instructions. */
+function places(batch: Batch): number[] {
+  let pc = CODE_VA;
+  return batch.cases.map((c) => {
+    const here = pc;
+    pc += codeBytes(c);
+    return here;
+  });
+}
+
+/** Corrects, in place and once, what QEMU is known to get wrong. */
+export function correctOutcome(batch: Batch, cpu: string, qemu: Outcome): void {
+  const at = places(batch);
+  batch.cases.forEach((c, i) => {
+    correctResult(cpu, c, part(qemu, i), at[i]!);
+  });
+}
+
+/** Gives the engine's result QEMU's values of what the architecture leaves UNKNOWN. */
+function settle(c: Case, ours: Uint32Array, theirs: Uint32Array, pc: number, spsrCompared: number): void {
+  ours[RESULT.spsr] = ((ours[RESULT.spsr]! & spsrCompared) | (theirs[RESULT.spsr]! & ~spsrCompared)) >>> 0;
   const ec = theirs[RESULT.esr]! >>> 26;
-  if ((ec === 0x24 || ec === 0x25) && ours[RESULT.esr] === theirs[RESULT.esr]) {
-    const word = c.words[(theirs[RESULT.elr]! - (pc >>> 0)) >>> 2];
-    if (word === undefined) return;
-    for (const v of unknownAfterAbort(word)) {
-      const at = RESULT.v + 4 * v;
-      ours.set(theirs.subarray(at, at + 4), at);
-    }
+  if ((ec !== 0x24 && ec !== 0x25) || ours[RESULT.esr] !== theirs[RESULT.esr]) return;
+  const word = c.words[(theirs[RESULT.elr]! - (pc >>> 0)) >>> 2];
+  if (word === undefined) return;
+  for (const v of unknownAfterAbort(word)) {
+    const at = RESULT.v + 4 * v;
+    ours.set(theirs.subarray(at, at + 4), at);
   }
 }
 
-export function compareOutcomes(batch: Batch, cpu: string, engine: Outcome, qemu: Outcome): Comparison {
+/** `qemu` must have been corrected. */
+export function compareOutcomes(batch: Batch, engine: Outcome, qemu: Outcome): Comparison {
   const differing: number[] = [];
+  const at = places(batch);
   let dump = 0;
-  let pc = CODE_VA;
-  const result = (o: Outcome, i: number): Uint8Array =>
-    o.results.subarray(i * RECORD_BYTES, (i + 1) * RECORD_BYTES);
   batch.cases.forEach((c, i) => {
-    // Also when they are equal: being wrong in the same way is a difference.
-    settle(batch, engine, qemu, i, pc, cpu);
-    let equal = Buffer.compare(result(engine, i), result(qemu, i)) === 0;
-    pc += codeBytes(c);
+    settle(c, part(engine, i), part(qemu, i), at[i]!, batch.surroundings.spsrCompared);
+    const start = i * RECORD_BYTES;
+    const end = start + RECORD_BYTES;
+    let equal = Buffer.compare(engine.results.subarray(start, end), qemu.results.subarray(start, end)) === 0;
     if (isMemoryCase(c)) {
-      const end = dump + DUMP_BYTES;
-      equal &&= Buffer.compare(engine.dumps.subarray(dump, end), qemu.dumps.subarray(dump, end)) === 0;
-      dump = end;
+      const dumpEnd = dump + DUMP_BYTES;
+      equal &&=
+        Buffer.compare(engine.dumps.subarray(dump, dumpEnd), qemu.dumps.subarray(dump, dumpEnd)) === 0;
+      dump = dumpEnd;
     }
     if (!equal) differing.push(i);
   });

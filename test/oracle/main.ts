@@ -121,7 +121,7 @@ async function main(): Promise<number> {
       `${cpu}: ${result.cases} cases, ${result.instructions} instructions, ${Object.keys(result.classes).length} classes, ` +
         `${backends.map((b) => b.name).join(' and ')}: ${result.differences} differences, ${seconds.toFixed(1)} s\n`,
     );
-    for (const [name, n] of Object.entries(result.differencesByClass)) log(`  ${name} ${n}\n`);
+    for (const [name, n, all] of result.suspects) log(`  ${name}: ${n} of ${all}\n`);
     if (values.class === undefined && !values['no-coverage']) writeCoverage(cpu, seed, result);
   }
   if (values.json) process.stdout.write(`${JSON.stringify({ qemu, seed, results }, undefined, 1)}\n`);

@@ -1,6 +1,6 @@
 import type { CpuModelName } from '../../engine/cpu/cpu-models.ts';
 import type { Batch, Case, Outcome } from './batch.ts';
-import { compareOutcomes, fieldDifferences } from './compare.ts';
+import { compareOutcomes, correctOutcome, fieldDifferences } from './compare.ts';
 import { type Backend, EngineExecutor } from './engine.ts';
 import { Generator, UNALLOCATED } from './generate.ts';
 import { QemuError, runInQemu } from './qemu.ts';
@@ -27,7 +27,8 @@ export interface OracleResult {
   readonly findings: readonly Finding[];
   /** Instructions compared, by class. */
   readonly classes: { readonly [name: string]: number };
-  readonly differencesByClass: { readonly [name: string]: number };
+  /** Classes most of whose cases differ: name, differing cases, all cases that have it. */
+  readonly suspects: readonly (readonly [name: string, differing: number, cases: number])[];
 }
 
 /** Compares the engine with QEMU on `count` random cases. */
@@ -36,7 +37,11 @@ export class Oracle {
   readonly #generator: Generator;
   readonly #executors: readonly { readonly backend: Backend; readonly executor: EngineExecutor }[];
   readonly #classes = new Map<string, number>();
-  readonly #byClass = new Map<string, number>();
+  /** Cases, and differing cases, that have an instruction of a class. */
+  readonly #inCases = new Map<string, number>();
+  readonly #inDiffering = new Map<string, number>();
+  /** Findings by class: more than two of one are not shrunk. */
+  readonly #found = new Map<string, number>();
   readonly #findings: Finding[] = [];
   #differences = 0;
   #instructions = 0;
@@ -71,8 +76,18 @@ export class Oracle {
       differences: this.#differences,
       findings: this.#findings,
       classes: Object.fromEntries([...this.#classes].sort()),
-      differencesByClass: Object.fromEntries([...this.#byClass].sort()),
+      suspects: this.#suspects(),
     };
+  }
+
+  #suspects(): [string, number, number][] {
+    const share = ([, differing, cases]: [string, number, number]): number => differing / cases;
+    const all = [...this.#inDiffering].map(([name, n]): [string, number, number] => [
+      name,
+      n,
+      this.#inCases.get(name) ?? n,
+    ]);
+    return all.sort((a, b) => share(b) - share(a)).slice(0, 20);
   }
 
   async #runBatch(batch: Batch, seed: number): Promise<void> {
@@ -91,16 +106,18 @@ export class Oracle {
     }
     if (theirs instanceof Error) throw theirs;
     const qemu = theirs as Outcome;
+    correctOutcome(batch, cpu, qemu);
     this.#count(batch);
     for (const { backend, executor, outcome } of ours) {
-      const { differing, windowDiffers } = compareOutcomes(batch, cpu, outcome, qemu);
+      const { differing, windowDiffers } = compareOutcomes(batch, outcome, qemu);
       for (const index of differing) {
         this.#differences += 1;
         const c = batch.cases[index]!;
-        const name = this.#blame(c);
-        const seen = this.#byClass.get(name) ?? 0;
-        this.#byClass.set(name, seen + 1);
-        if (seen < 2 && this.#findings.length < this.#options.show)
+        for (const name of this.#namesIn(c))
+          this.#inDiffering.set(name, (this.#inDiffering.get(name) ?? 0) + 1);
+        // A class with two findings most likely explains this one.
+        const isKnown = [...this.#namesIn(c)].some((name) => (this.#found.get(name) ?? 0) >= 2);
+        if (!isKnown && this.#findings.length < this.#options.show)
           await this.#find(batch, index, seed, backend, executor, outcome, qemu);
       }
       if (windowDiffers && differing.length === 0) {
@@ -112,9 +129,15 @@ export class Oracle {
     }
   }
 
+  #namesIn(c: Case): Set<string> {
+    return new Set(c.classes.map((i) => this.className(i)));
+  }
+
   #count(batch: Batch): void {
+    const backends = this.#executors.length;
     for (const c of batch.cases) {
       this.#instructions += c.classes.length;
+      for (const name of this.#namesIn(c)) this.#inCases.set(name, (this.#inCases.get(name) ?? 0) + backends);
       for (const i of c.classes)
         this.#classes.set(this.className(i), (this.#classes.get(this.className(i)) ?? 0) + 1);
     }
@@ -135,21 +158,22 @@ export class Oracle {
   ): Promise<void> {
     const { cpu } = this.#options;
     const original = batch.cases[index]!;
+    const inQemu = async (b: Batch): Promise<Outcome> => {
+      const outcome = await runInQemu(b, cpu);
+      correctOutcome(b, cpu, outcome);
+      return outcome;
+    };
     const small = await shrink(
       original,
       batch,
-      async (b) => compareOutcomes(b, cpu, executor.run(b), await runInQemu(b, cpu)).differing,
+      async (b) => compareOutcomes(b, executor.run(b), await inQemu(b)).differing,
     );
     const c = small ?? original;
     const alone: Batch = { ...batch, cases: [c] };
     const differences =
       small === undefined
         ? fieldDifferences(batch, index, ours, theirs)
-        : await (async () => {
-            const [a, b] = [executor.run(alone), await runInQemu(alone, cpu)];
-            compareOutcomes(alone, cpu, a, b); // corrects what QEMU left
-            return fieldDifferences(alone, 0, a, b);
-          })();
+        : fieldDifferences(alone, 0, executor.run(alone), await inQemu(alone));
     const finding: Finding = {
       backend: backend.name,
       seed,
@@ -159,6 +183,8 @@ export class Oracle {
       differences,
     };
     this.#findings.push(finding);
+    const name = this.#blame(c);
+    this.#found.set(name, (this.#found.get(name) ?? 0) + 1);
     this.#options.print(describeFinding(finding, c, batch.surroundings));
   }
 }

@@ -30,6 +30,8 @@ export interface SingleCase {
   /** Bits of SCTLR_EL1 and TCR_EL1 beside those that are always set. */
   readonly sctlr?: bigint;
   readonly tcr?: bigint;
+  /** CPACR_EL1; nothing trapped without it. */
+  readonly cpacr?: bigint;
   /** Kind of every page of the window; `rw` without it. */
   readonly page?: PageKind;
 }
@@ -75,7 +77,8 @@ export function singleBatch(one: SingleCase): Batch {
       tables: makePageTables(new Random(1), kinds),
       sctlr: SCTLR_BASE | (one.sctlr ?? 0n),
       tcr: TCR_BASE | (one.tcr ?? 0n),
-      cpacr: 3n << 20n,
+      cpacr: one.cpacr ?? 3n << 20n,
+      spsrCompared: 0xffff_ffff,
       template: Uint8Array.from({ length: DUMP_BYTES }, (_, i) => i & 0xff),
     },
     cases: [c],

@@ -9,8 +9,10 @@ import { expandStructure } from './simd-structure.ts';
 const T0 = SLOT_T0;
 const T2 = SLOT_T0 + 2;
 const T3 = SLOT_T0 + 3;
+const T4 = SLOT_T0 + 4;
 
 const ADD_I = uop('add_i');
+const ADD_LSL = uop('add_lsl');
 const MOV = uop('mov');
 const W = uop('w');
 const ALIGN = uop('align');
@@ -38,6 +40,7 @@ interface Access {
   readonly narrow: boolean;
   /** log2 of the bytes. */
   readonly scale: number;
+  readonly isStore: boolean;
 }
 
 /** What size:V:opc means; undefined for a prefetch. */
@@ -47,15 +50,33 @@ function decodeSingle(w: number): Access | undefined {
   const rt = w & 31;
   if (w & (1 << 26)) {
     const scale = opc & 2 ? 4 : size;
-    return { ops: (opc & 1 ? V_LOADS : V_STORES)[scale]!, d: rt, narrow: false, scale };
+    return {
+      ops: (opc & 1 ? V_LOADS : V_STORES)[scale]!,
+      d: rt,
+      narrow: false,
+      scale,
+      isStore: (opc & 1) === 0,
+    };
   }
-  if (opc === 0) return { ops: STORES[size]!, d: rt, narrow: false, scale: size };
-  if (opc === 1) return { ops: LOADS[size]!, d: dest(rt), narrow: false, scale: size };
+  if (opc === 0) return { ops: STORES[size]!, d: rt, narrow: false, scale: size, isStore: true };
+  if (opc === 1) return { ops: LOADS[size]!, d: dest(rt), narrow: false, scale: size, isStore: false };
   if (size === 3) return undefined;
-  return { ops: SIGNED[size]!, d: dest(rt), narrow: opc === 3, scale: size };
+  return { ops: SIGNED[size]!, d: dest(rt), narrow: opc === 3, scale: size, isStore: false };
+}
+
+/** SCTLR_ELx.A: the address base + offset must have no bit below 2^log2 set. */
+function checkOffset(t: Lowering, base: number, offset: number, log2: number, isStore: boolean): void {
+  if (!t.checksAlignment || log2 === 0) return;
+  let address = base;
+  if (offset !== 0) {
+    address = T4;
+    t.emit(ADD_I, T4, base, 0, 0, 0, offset, offset < 0 ? -1 : 0);
+  }
+  t.emit(ALIGN, 0, address, 0, 0, isStore ? 1 : 0, 2 ** log2 - 1, 0);
 }
 
 function access(t: Lowering, a: Access, base: number, offset: number, unprivileged = false): void {
+  checkOffset(t, base, offset, a.scale, a.isStore);
   const op = unprivileged && t.el === 1 ? a.ops.unprivileged : a.ops.imm;
   t.emit(op, a.d, base, 0, 0, 0, offset, offset < 0 ? -1 : 0);
   if (a.narrow) t.emit(W, a.d, 0, 0, 0, 0, 0, 0);
@@ -77,6 +98,7 @@ function literal(w: number, t: Lowering): void {
   const vector = (w & (1 << 26)) !== 0;
   if (!vector && opc === 3) return; // PRFM
   t.emit(uop('adr'), T0, 0, 0, 0, 0, at, at < 0 ? -1 : 0);
+  checkOffset(t, T0, 0, vector ? opc + 2 : opc === 1 ? 3 : 2, false);
   const op = vector ? V_LOADS[opc + 2]! : opc === 2 ? SIGNED[2]! : LOADS[opc + 2]!;
   t.emit(op.imm, vector ? rd(w) : dest(rd(w)), T0, 0, 0, 0, 0, 0);
 }
@@ -93,6 +115,7 @@ function pair(w: number, t: Lowering): void {
   const offset = sign((w >>> 15) & 0x7f, 7) * 2 ** scale;
   const base = regSp(rn(w));
   const first = mode === 1 ? 0 : offset;
+  checkOffset(t, base, first, scale, !isLoad);
   if (vector) {
     const op = (isLoad ? V_LOADS : V_STORES)[scale]!.imm;
     const second = first + 2 ** scale;
@@ -113,8 +136,12 @@ function registerOffset(w: number, t: Lowering): void {
   if (a === undefined) return;
   const option = (w >>> 13) & 7;
   const shift = w & (1 << 12) ? a.scale : 0;
-  if (option === 3 || option === 7) t.emit(a.ops.reg, a.d, regSp(rn(w)), rm(w), 0, shift, 0, 0);
-  else t.emit(a.ops.reg, a.d, regSp(rn(w)), extended(t, rm(w), option, 0), 0, shift, 0, 0);
+  const index = option === 3 || option === 7 ? rm(w) : extended(t, rm(w), option, 0);
+  if (t.checksAlignment && a.scale > 0) {
+    t.emit(ADD_LSL, T4, regSp(rn(w)), index, 0, shift, 0, 0);
+    checkOffset(t, T4, 0, a.scale, a.isStore);
+  }
+  t.emit(a.ops.reg, a.d, regSp(rn(w)), index, 0, shift, 0, 0);
   if (a.narrow) t.emit(W, a.d, 0, 0, 0, 0, 0, 0);
 }
 
@@ -127,8 +154,11 @@ const STX = [8, 16, 32, 64].map((b) => uop(`stx${b}`));
 
 /** SIMD structure loads and stores: whole registers where that is the same, else element by element. */
 export const lowerStructure: Lower = (w, t) => {
+  if (rn(w) === 31) t.checkStack();
   const s = expandStructure(w);
   const base = regSp(rn(w));
+  // All elements are as aligned as the first one.
+  checkOffset(t, base, 0, s.elements[0]!.sizeLog2, !s.isLoad);
   if (s.runs !== undefined) {
     for (const run of s.runs) {
       const op = (s.isLoad ? V_LOADS : V_STORES)[run.bytes === 16 ? 4 : 3]!;
@@ -153,9 +183,7 @@ export const lowerStructure: Lower = (w, t) => {
   else t.emit(uop('add'), base, base, s.postIndex.rm, 0, 0, 0, 0);
 };
 
-export const LOWER_MEMORY: { readonly [name: string]: Lower } = {
-  LDR_lit: literal,
-  LDR_lit_simd: literal,
+const ACCESSES: { readonly [name: string]: Lower } = {
   LDST_pair: pair,
   LDST_unscaled: (w, t) => {
     const a = decodeSingle(w);
@@ -201,4 +229,19 @@ export const LOWER_MEMORY: { readonly [name: string]: Lower } = {
     align(t, regSp(rn(w)), size, true);
     t.emit(STORES[size]!.imm, rd(w), regSp(rn(w)), 0, 0, 0, 0, 0);
   },
+};
+
+/** CheckSPAlignment comes first in all of them but prefetches. */
+const withStack =
+  (lower: Lower): Lower =>
+  (w, t) => {
+    const isPrefetch = (w & 0xfec0_0000) >>> 0 === 0xf880_0000;
+    if (rn(w) === 31 && !isPrefetch) t.checkStack();
+    lower(w, t);
+  };
+
+export const LOWER_MEMORY: { readonly [name: string]: Lower } = {
+  LDR_lit: literal,
+  LDR_lit_simd: literal,
+  ...Object.fromEntries(Object.entries(ACCESSES).map(([name, lower]) => [name, withStack(lower)])),
 };

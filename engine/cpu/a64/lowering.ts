@@ -27,6 +27,10 @@ export interface Lowering {
   /** SCTLR_EL1.DZE and UCI: DC ZVA and cache maintenance at EL0. */
   readonly el0MayZero: boolean;
   readonly el0MayMaintain: boolean;
+  /** SCTLR_ELx.A: unaligned accesses fault. */
+  readonly checksAlignment: boolean;
+  /** SP is about to be used as a base: emits the check that SCTLR_ELx.SA asks for, unless it was done before. */
+  checkStack(): void;
 }
 
 export type Lower = (word: number, t: Lowering) => void;

@@ -17,8 +17,8 @@ import {
   SYS_VBAR_EL1,
 } from '../helpers/layout.ts';
 import { sysregKey } from './sysreg-key.ts';
-import { SLOT_CONTEXTIDR_EL1, SLOT_DISR_EL1 } from './sysreg-slots.ts';
-import { FP, TACR, TCPAC, TIDCP, TLOR, UMA, VM_CONTROLS } from './sysreg-traps.ts';
+import { SLOT_CONTEXTIDR_EL1, SLOT_DISR_EL1, SLOT_SCXTNUM_EL0, SLOT_SCXTNUM_EL1 } from './sysreg-slots.ts';
+import { FP, SCXTNUM, TACR, TCPAC, TIDCP, TLOR, UMA, VM_CONTROLS } from './sysreg-traps.ts';
 import type { El, SpecialRegister, SysregDefinition, TrapRule } from './sysreg-types.ts';
 
 export const ALL_BITS = 0xffff_ffff_ffff_ffffn;
@@ -188,5 +188,16 @@ export const EL1_REGISTERS: readonly SysregDefinition[] = [
   special('FPCR', sysregKey(3, 3, 4, 4, 0), 0, 0, { traps: FP }),
   special('FPSR', sysregKey(3, 3, 4, 4, 1), 0, 0, { traps: FP }),
   { name: 'TPIDR_EL0', key: sysregKey(3, 3, 13, 0, 2), read: 0, write: 0, slot: SYS_TPIDR_EL0 },
+  ...([0, 1] as const).map(
+    (el): SysregDefinition => ({
+      name: `SCXTNUM_EL${el}`,
+      key: sysregKey(3, el === 0 ? 3 : 0, 13, 0, 7),
+      read: el,
+      write: el,
+      slot: el === 0 ? SLOT_SCXTNUM_EL0 : SLOT_SCXTNUM_EL1,
+      traps: SCXTNUM,
+      ...feature('FEAT_CSV2_2'),
+    }),
+  ),
   { name: 'TPIDRRO_EL0', key: sysregKey(3, 3, 13, 0, 3), read: 0, write: 1, slot: SYS_TPIDRRO_EL0 },
 ];

@@ -37,6 +37,8 @@ import {
   SLOT_IFSR32_EL2,
   SLOT_MDCR_EL2,
   SLOT_MDCR_EL3,
+  SLOT_SCXTNUM_EL2,
+  SLOT_SCXTNUM_EL3,
   SLOT_SDER32_EL3,
   SLOT_SPSR_ABT,
   SLOT_SPSR_FIQ,
@@ -47,7 +49,7 @@ import {
   SLOT_VMPIDR_EL2,
   SLOT_VPIDR_EL2,
 } from './sysreg-slots.ts';
-import { FP, TCPAC } from './sysreg-traps.ts';
+import { FP, SCXTNUM, TCPAC } from './sysreg-traps.ts';
 import type { SysregDefinition } from './sysreg-types.ts';
 
 type More = Partial<SysregDefinition>;
@@ -92,6 +94,7 @@ function hcrMask(config: CpuConfig): bigint {
   add('FEAT_LOR', 1n << 35n);
   add('FEAT_RAS', 3n << 36n);
   add('FEAT_PAuth', 3n << 40n);
+  add('FEAT_CSV2_2', 1n << 53n);
   return mask;
 }
 
@@ -102,6 +105,7 @@ function scrMask(config: CpuConfig): bigint {
   if (config.features.has('FEAT_LOR')) mask |= 1n << 14n;
   if (config.features.has('FEAT_RAS')) mask |= 1n << 15n;
   if (config.features.has('FEAT_PAuth')) mask |= 3n << 16n;
+  if (config.features.has('FEAT_CSV2_2')) mask |= 1n << 25n;
   return mask;
 }
 
@@ -170,6 +174,15 @@ export const EL2_REGISTERS: readonly SysregDefinition[] = [
     when: (config) => config.highestEl === 2,
   },
   ...el2Register('TPIDR_EL2', sysregKey(3, 4, 13, 0, 2), SLOT_TPIDR_EL2),
+  {
+    name: 'SCXTNUM_EL2',
+    key: sysregKey(3, 4, 13, 0, 7),
+    read: 2,
+    write: 2,
+    slot: SLOT_SCXTNUM_EL2,
+    when: (c) => c.el2 && c.features.has('FEAT_CSV2_2'),
+    traps: SCXTNUM,
+  },
 ];
 
 export const EL3_REGISTERS: readonly SysregDefinition[] = [
@@ -213,4 +226,7 @@ export const EL3_REGISTERS: readonly SysregDefinition[] = [
     when: (config) => config.el3,
   },
   el3Register('TPIDR_EL3', sysregKey(3, 6, 13, 0, 2), SLOT_TPIDR_EL3),
+  el3Register('SCXTNUM_EL3', sysregKey(3, 6, 13, 0, 7), SLOT_SCXTNUM_EL3, {
+    when: (c) => c.el3 && c.features.has('FEAT_CSV2_2'),
+  }),
 ];

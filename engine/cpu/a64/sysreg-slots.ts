@@ -69,6 +69,10 @@ export const SLOT_SPSR_UND = at(210);
 export const SLOT_SPSR_FIQ = at(211);
 export const SLOT_DBGVCR32_EL2 = at(212);
 export const SLOT_DISR_EL1 = at(213);
+export const SLOT_SCXTNUM_EL0 = at(214);
+export const SLOT_SCXTNUM_EL1 = at(215);
+export const SLOT_SCXTNUM_EL2 = at(216);
+export const SLOT_SCXTNUM_EL3 = at(217);
 
 export const SLOT_MDCR_EL3 = at(220);
 export const SLOT_SDER32_EL3 = at(221);

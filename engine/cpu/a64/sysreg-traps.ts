@@ -209,6 +209,31 @@ export const FP: readonly TrapRule[] = [
     needs: 'el3',
   },
 ];
+/** TSCXT of SCTLR_EL1, EnSCXT of HCR_EL2 and SCR_EL3: the software context numbers. */
+export const SCXTNUM: readonly TrapRule[] = [
+  { from: [0], on: 'rw', slot: SYS_SCTLR_EL1, mask: bits(20), pass: 'none', target: 1, ec: EC_SYSREG },
+  {
+    from: [0, 1],
+    on: 'rw',
+    slot: SYS_HCR_EL2,
+    mask: bits(53),
+    pass: 'all',
+    target: 2,
+    ec: EC_SYSREG,
+    needs: 'el2',
+    nonSecureOnly: true,
+  },
+  {
+    from: [0, 1, 2],
+    on: 'rw',
+    slot: SYS_SCR_EL3,
+    mask: bits(25),
+    pass: 'all',
+    target: 3,
+    ec: EC_SYSREG,
+    needs: 'el3',
+  },
+];
 /** TCPAC: CPACR_EL1 (and CPTR_EL2 to EL3). */
 export const TCPAC: readonly TrapRule[] = [
   {

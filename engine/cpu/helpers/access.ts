@@ -5,10 +5,11 @@
  */
 import {
   CPU_ADDR, CPU_CONTEXT, CPU_DATA, CPU_EL, CPU_EXIT, CPU_EXCLUSIVE, CPU_EXCLUSIVE_ADDR, CPU_EXCLUSIVE_SIZE,
-  CPU_FAULT, CPU_FAULT_ISS, CPU_SYSREGS, CPU_TLB, SYS_SCTLR_EL1, SYS_SCTLR_EL2, SYS_SCTLR_EL3, SYS_TCR_EL1,
+  CPU_FAULT, CPU_FAULT_ISS, CPU_SYSREGS, CPU_TLB, SYS_TCR_EL1,
 } from "./layout";
 import {
   ACC_ALIGNED, ACC_SINGLE, ACC_UNPRIVILEGED, EXIT_FAULT, EXIT_NO_MEMORY, EXIT_SINGLE, EXIT_WATCH,
+  FAULT_SP_ALIGNMENT,
   FRAME_CODE, FRAME_DIRTY, FRAME_SHARED, FRAME_SLOW_STORES, FRAME_TABLE,
   FRAME_WRITABLE_CACHED, G_BREAK_COUNT, G_BREAK_LIST, G_CODE_TABLES, G_FRAMES, G_STAT_SLOW, G_WALK_ATTRS, G_WALK_PA, G_ZERO_FRAME,
   RADIX_READ_ONLY, RADIX_UNTOUCHED, TLB_ENTRIES, TLB_FETCH, TLB_SET, TLB_WRITE, G_CODE_TABLE_STRIDE,
@@ -63,9 +64,7 @@ function tlbSet(cpu: usize, el: u32): u32 {
 /** `code` is what the translation gave: memory that could not be translated has no attributes. */
 function mustAlign(cpu: usize, desc: u32, code: u32): bool {
   if (desc & ACC_ALIGNED) return true;
-  const el = load<u32>(cpu, CPU_EL);
-  const sctlr = load<u64>(cpu + ((el < 2 ? SYS_SCTLR_EL1 : el == 2 ? SYS_SCTLR_EL2 : SYS_SCTLR_EL3) << 3), CPU_SYSREGS);
-  if (sctlr & 2) return true;
+  // SCTLR_ELx.A is checked by micro-ops of its own, since it goes by elements.
   // SPEC-GAP: with the MMU off all data accesses are Device-nGnRnE and unaligned ones fault; like QEMU 7.2
   // they are let through here.
   return code == 0 && (load<u32>(G_WALK_ATTRS) & ATTR_DEVICE) != 0;
@@ -355,6 +354,12 @@ export function zero_block(cpu: usize, va: u64, desc: u32): void {
 /** Alignment fault of an ordered access. */
 export function alignment_fault(cpu: usize, va: u64, isWrite: u32): void {
   fault(cpu, va, 0x21, isWrite);
+}
+
+/** SP is not aligned to 16 bytes. */
+export function sp_alignment_fault(cpu: usize): void {
+  store<u32>(cpu, FAULT_SP_ALIGNMENT, CPU_FAULT);
+  store<u32>(cpu, EXIT_FAULT, CPU_EXIT);
 }
 
 /* ------------------------------------------------------------------ instruction fetch */

@@ -92,6 +92,8 @@ export const EXIT_BUDGET = 1;
 /** No translated block for CPU_PC. */
 export const EXIT_NO_BLOCK = 2;
 /** A memory access faulted: CPU_FAULT (DFSC and flags), CPU_ADDR. */
+/** In CPU_FAULT with EXIT_FAULT: not a data abort but an SP alignment fault. */
+export const FAULT_SP_ALIGNMENT = 0x100;
 export const EXIT_FAULT = 3;
 /** The instruction at CPU_PC has an effect outside memory and must run as a block of its own. */
 export const EXIT_SINGLE = 4;

@@ -75,4 +75,80 @@ describe.each(BACKENDS)('$name', (backend) => {
     const { x } = run({ words: [0xd508_7850, 0xd538_7400], x: { 16: WINDOW_VA } }); // at s1e0r, x16; mrs x0, par_el1
     expect(x[0]).toBe(0xff00_0000_4060_0b80n);
   });
+
+  const A = 2n;
+  const alignment = (isWrite: boolean): number => syndrome(0x25, 0x21 | (isWrite ? 0x40 : 0));
+
+  test('with SCTLR_EL1.A accesses are aligned to their elements, also where the TLB knows the page', () => {
+    const x = { 1: WINDOW_VA, 2: WINDOW_VA + 0x11n, 3: 0x12n };
+    const first = 0xf940_0020; // ldr x0, [x1]
+    const fault = (word: number, far: bigint, isWrite = false): void => {
+      expect(run({ words: [first, word], x, sctlr: A })).toMatchObject({
+        esr: alignment(isWrite),
+        far,
+        elr: 4n,
+      });
+    };
+    fault(0xf940_0044, WINDOW_VA + 0x11n); // ldr x4, [x2]
+    fault(0x7840_1024, WINDOW_VA + 1n); // ldurh w4, [x1, #1]
+    fault(0xf823_6824, WINDOW_VA + 0x12n, true); // str x4, [x1, x3]
+    fault(0x2901_1444, WINDOW_VA + 0x19n, true); // stp w4, w5, [x2, #8]
+    fault(0x3dc0_0040, WINDOW_VA + 0x11n); // ldr q0, [x2]
+    fault(0x4c40_7440, WINDOW_VA + 0x11n); // ld1 {v0.8h}, [x2]
+    fault(0x5800_0044, BigInt(CODE_VA) + 12n); // ldr x4, 12: never aligned to 8
+    expect(run({ words: [first, 0x4c40_7040], x, sctlr: A }).esr).toBe(SVC); // ld1 {v0.16b}, [x2]
+    expect(run({ words: [first, 0xf940_0044], x }).esr).toBe(SVC);
+  });
+
+  // QEMU 7.2 does not check the alignment of SP. Expected: CheckSPAlignment in the pseudocode of loads and stores.
+  test('with SCTLR_EL1.SA a misaligned SP is no base', () => {
+    const SA = 8n;
+    const SA0 = 16n;
+    const sp = WINDOW_VA + 0x48n;
+    const load = 0xf940_03e0; // ldr x0, [sp]
+    const fault = { esr: syndrome(0x26), elr: 0n, far: 0n };
+    expect(run({ words: [load], sp, sctlr: SA })).toMatchObject(fault);
+    expect(run({ words: [0x4c40_73e0], sp, sctlr: SA })).toMatchObject(fault); // ld1 {v0.16b}, [sp]
+    expect(run({ words: [load], sp, sctlr: SA0, mode: 'EL0t' })).toMatchObject(fault);
+    expect(run({ words: [load], sp, sctlr: SA, mode: 'EL0t' }).esr).toBe(SVC);
+    expect(run({ words: [load], sp, sctlr: SA0 }).esr).toBe(SVC);
+    expect(run({ words: [0xf980_03e0], sp, sctlr: SA }).esr).toBe(SVC); // prfm pldl1keep, [sp]
+    // Checked again after SP has changed, and not needlessly after a change that keeps it aligned
+    const aligned = { sp: WINDOW_VA + 0x40n, sctlr: SA };
+    expect(run({ words: [load, 0x9100_23ff, load], ...aligned })).toMatchObject({
+      esr: syndrome(0x26),
+      elr: 8n,
+    }); // add sp, sp, #8
+    expect(run({ words: [load, 0xf840_87e0, load], ...aligned }).esr).toBe(syndrome(0x26)); // ldr x0, [sp], #8
+    expect(run({ words: [load, 0x9100_43ff, load], ...aligned }).esr).toBe(SVC); // add sp, sp, #16
+  });
+
+  test('an unallocated word is UNDEFINED also where SIMD is trapped', () => {
+    const cpacr = 1n << 20n;
+    expect(run({ words: [0x4ed6_1dc9], mode: 'EL0t', cpacr }).esr).toBe(UNDEFINED);
+    expect(run({ words: [0x4e20_1c00], mode: 'EL0t', cpacr }).esr).toBe(syndrome(0x07, 0x1e0_0000)); // and v0.16b, v0.16b, v0.16b
+  });
+});
+
+describe('max', () => {
+  const executor = new EngineExecutor('max', BACKENDS[0]!);
+
+  test('FEAT_IDST: what cannot be read in the ID space has EC 0x18', () => {
+    const { esr } = runSingle(executor, { words: [0xd538_05d2], mode: 'EL0t' }); // mrs x18, s3_0_c0_c5_6
+    expect(esr).toBe(0x623c_024b);
+    expect(runSingle(executor, { words: [0xd538_0047] }).esr).toBe(0x6234_00e1); // mrs x7, s3_0_c0_c0_2
+  });
+
+  test('SCTLR_EL1.TSCXT traps SCXTNUM_EL0', () => {
+    const words = [0xd51b_d0e9, 0xd53b_d0e8]; // msr scxtnum_el0, x9; mrs x8, scxtnum_el0
+    expect(runSingle(executor, { words, mode: 'EL0t' }).esr).toBe(0x623e_f520);
+    expect(runSingle(executor, { words, x: { 9: 0x1234n } }).x[8]).toBe(0x1234n);
+  });
+
+  test('an illegal return keeps the bits of PSTATE that it leaves UNKNOWN', () => {
+    // msr elr_el1, x12; msr spsr_el1, x13; eret
+    const words = [0xd518_402c, 0xd518_400d, ERET, NOP];
+    const { spsr } = runSingle(executor, { words, x: { 12: 'code+12', 13: 0x181_13cbn } });
+    expect(spsr).toBe(0x0010_03c5);
+  });
 });
