@@ -1,6 +1,6 @@
 import type { RequesterId } from '../../base/address-space.ts';
 import type { Device, DevicePorts, DeviceState, DmaPort, StateValue } from '../../base/device.ts';
-import { bits, type Register, type RegisterMap } from '../../base/register-map.ts';
+import { bits, type RegisterMap } from '../../base/register-map.ts';
 import type { AccessSize } from '../../base/units.ts';
 import { addBridgeHeader, addEndpointHeader, type PciIdentity } from './config-header.ts';
 import { COMMAND, CONFIG, type ConfigSize, ConfigSpace, STATUS_INTX } from './config-space.ts';
@@ -238,13 +238,4 @@ export abstract class PciFunction implements Device {
     this.loadFunction(state.function as DeviceState);
     this.slot.decodeChanged();
   }
-}
-
-/** Registers of a BAR that holds nothing but bytes. */
-export function plainRegisters(
-  device: string,
-  reference: string,
-  registers: readonly Register[],
-): RegisterMap {
-  return { device, reference, registers };
 }
