@@ -1,0 +1,123 @@
+import { spawnSync } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Measured, measure } from './measure.ts';
+
+/** A guest run from power-on to power-off. */
+export interface Workload {
+  readonly name: string;
+  readonly append: string;
+  /** A line that shows that it did its work. */
+  readonly proof: string;
+}
+
+const CONSOLE = 'console=ttyAMA0';
+
+function work(name: string): Workload {
+  return { name, append: `${CONSOLE} work=${name}`, proof: `WORK-DONE ${name}` };
+}
+
+export const WORKLOADS: readonly Workload[] = [
+  { name: 'boot', append: CONSOLE, proof: 'BOOT-OK' },
+  { name: 'boot-notests', append: `${CONSOLE} cryptomgr.notests=1`, proof: 'BOOT-OK' },
+  ...['sha256', 'md5', 'gzip', 'loop', 'fork'].map(work),
+];
+
+export interface Result extends Measured {
+  /** Of the trace, or of QEMU's log, without images. */
+  readonly logBytes?: number;
+  /** Guest instructions; QEMU does not tell. */
+  readonly instructions?: number;
+}
+
+/** One way to run a workload. `record` comes before `replay`, which replays what it left. */
+export interface Mode {
+  readonly name: string;
+  readonly program: 'virtrace' | 'qemu';
+  run(workload: Workload): Promise<Result>;
+}
+
+export interface Places {
+  readonly root: string;
+  readonly scratch: string;
+}
+
+function guestOptions({ root }: Places, { append }: Workload): string[] {
+  const guest = join(root, '.guests/linux-arm64');
+  return [
+    ...['-M', 'virt', '-cpu', 'cortex-a57', '-m', '512', '-nographic', '-net', 'none'],
+    ...['-kernel', join(guest, 'Image'), '-initrd', join(guest, 'initrd.cpio.gz'), '-append', append],
+  ];
+}
+
+function checked(measured: Measured, { name, proof }: Workload): Measured {
+  if (!measured.out.includes(proof)) throw new Error(`${name}: no '${proof}' on the console`);
+  return measured;
+}
+
+function virtraceModes(places: Places): Mode[] {
+  const { root, scratch } = places;
+  const command = [process.execPath, join(root, 'bin/virtrace.js')] as const;
+  const trace = join(scratch, 'bench.vtrace');
+  const execute = async (args: readonly string[], workload: Workload): Promise<Result> => {
+    const measured = checked(await measure(command[0], [command[1], ...args], root), workload);
+    const ended = /^\{.*"position":(\d+)/m.exec(measured.err);
+    return { ...measured, ...(ended === null ? {} : { instructions: Number(ended[1]) }) };
+  };
+  const record =
+    (level: string) =>
+    async (workload: Workload): Promise<Result> => {
+      const args = ['record', ...guestOptions(places, workload), '-level', level, '-json', '-o', trace];
+      return { ...(await execute(args, workload)), logBytes: traceBytes(command, trace) };
+    };
+  return [
+    {
+      name: 'run',
+      program: 'virtrace',
+      run: (w) => execute(['run', ...guestOptions(places, w), '-json'], w),
+    },
+    { name: 'record inputs', program: 'virtrace', run: record('inputs') },
+    { name: 'record', program: 'virtrace', run: record('devices') },
+    { name: 'replay', program: 'virtrace', run: (w) => execute(['replay', trace], w) },
+    { name: 'replay --verify', program: 'virtrace', run: (w) => execute(['replay', trace, '--verify'], w) },
+  ];
+}
+
+/** Bytes of a trace that are not contents of images. */
+function traceBytes(command: readonly [string, string], trace: string): number {
+  const { stdout } = spawnSync(command[0], [command[1], 'info', trace, '--json'], { encoding: 'utf8' });
+  const kinds = JSON.parse(stdout).kinds as { [kind: string]: { bytes: number } };
+  return Object.entries(kinds).reduce((sum, [kind, { bytes }]) => (kind === 'pieces' ? sum : sum + bytes), 0);
+}
+
+const QEMU = 'qemu-system-aarch64';
+
+function qemuModes(places: Places): Mode[] {
+  const log = join(places.scratch, 'qemu.rr');
+  const mode = (name: string, rr: string): Mode => ({
+    name,
+    program: 'qemu',
+    run: async (workload) => {
+      const args = [...guestOptions(places, workload), '-icount', `shift=0,sleep=off${rr}`];
+      const measured = checked(await measure(QEMU, args, places.root), workload);
+      return rr === '' ? measured : { ...measured, logBytes: statSync(log).size };
+    },
+  });
+  return [
+    mode('icount', ''),
+    mode('rr=record', `,rr=record,rrfile=${log}`),
+    mode('rr=replay', `,rr=replay,rrfile=${log}`),
+  ];
+}
+
+/** The version of QEMU, or undefined if there is none. */
+export function qemuVersion(): string | undefined {
+  return /version (\S+)/.exec(spawnSync(QEMU, ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[1];
+}
+
+/** In an order that lets the two programs take turns, so that a busy moment of the host hits both. */
+export function allModes(places: Places, withQemu: boolean): Mode[] {
+  const ours = virtraceModes(places);
+  const theirs = withQemu ? qemuModes(places) : [];
+  return ours.flatMap((mode, i) => (theirs[i] === undefined ? [mode] : [mode, theirs[i]]));
+}
