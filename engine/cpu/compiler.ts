@@ -41,6 +41,11 @@ export const FORCED_COMPILER: CompilerOptions = {
 const NEVER = 0x7fffffff;
 /** WebAssembly bytes of live modules; machine code takes several times as much. */
 const MAX_LIVE_BYTES = 40 * 2 ** 20;
+/**
+ * Live modules. Each takes mappings of its own, of which a Linux process has 65,530 by default; V8 ends the process
+ * at about 36,000 modules. Dropped ones go with the next major garbage collection only, so this leaves room.
+ */
+const MAX_LIVE_MODULES = 6000;
 
 /** A region that waits to be compiled. */
 interface Pending {
@@ -69,6 +74,7 @@ export class Compiler {
   readonly #byFrame = new Map<number, Set<Compiled>>();
   readonly #free: number[] = [];
   #liveBytes = 0;
+  #liveModules = 0;
   readonly stats = { modules: 0, regions: 0, blocks: 0, bytes: 0 };
 
   constructor(cluster: CpuCluster, options: CompilerOptions) {
@@ -87,6 +93,7 @@ export class Compiler {
       this.#byFrame.clear();
       this.#pending = [];
       this.#liveBytes = 0;
+      this.#liveModules = 0;
       return;
     }
     this.#pending = this.#pending.filter((p) => !p.region.frames.includes(frame));
@@ -171,8 +178,10 @@ export class Compiler {
     this.stats.modules += 1;
     this.stats.bytes += bytes.length;
     this.#liveBytes += bytes.length;
+    this.#liveModules += 1;
     // A bound on code memory: past it everything is dropped at the next safe point, and what is hot comes back.
-    if (this.#liveBytes > MAX_LIVE_BYTES) this.#cluster.code.requestFlush();
+    if (this.#liveBytes > MAX_LIVE_BYTES || this.#liveModules > MAX_LIVE_MODULES)
+      this.#cluster.code.requestFlush();
     pending.forEach(({ block, region }, i) => {
       const slot = this.#free.pop() ?? functions.grow(1);
       functions.set(slot, instance.exports[`r${i}`]);
