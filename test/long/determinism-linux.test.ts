@@ -28,7 +28,7 @@ describe.skipIf(!hasLinux)('a whole boot on 4 CPUs', () => {
   let known: Path | undefined;
   const reference = (): Path => (known ??= pathOf(test, { name: 'normal' }, 50_000_000, 2e9));
 
-  it.each(WAYS.filter(({ name }) => /one instruction|compiled|slices|pauses/.test(name)))(
+  it.each(WAYS.filter(({ name }) => /one instruction|warm|slices|pauses/.test(name)))(
     'goes the same way with $name',
     (way) => {
       expect(reference().stop).toEqual({ reason: 'power-off' });

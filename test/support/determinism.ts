@@ -25,6 +25,7 @@ export const WAYS: readonly Way[] = [
   { name: 'blocks of at most three instructions', with: { blockLimit: 3 } },
   { name: 'the interpreter alone', with: { tier: 'interpreted' } },
   { name: 'every block compiled', with: { tier: 'compiled' } },
+  { name: 'warm blocks compiled', with: { tier: { threshold: 30, patience: 20, batch: 16 } } },
   { name: 'everything observed', with: { observe: { accesses: true, exceptions: true, dma: true } } },
   { name: 'slices of at most 20,000 instructions', slices: 20_000 },
   { name: 'pauses while every CPU sleeps', pause: true, slices: 300_000 },
