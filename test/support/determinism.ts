@@ -1,3 +1,4 @@
+import { DEFAULT_COMPILER } from '../../engine/cpu/compiler.ts';
 import type { MachineSpec, StopReason } from '../../engine/machine.ts';
 import { type Guest, makeGuest, type TestMachine } from './machines.ts';
 
@@ -25,7 +26,7 @@ export const WAYS: readonly Way[] = [
   { name: 'blocks of at most three instructions', with: { blockLimit: 3 } },
   { name: 'the interpreter alone', with: { tier: 'interpreted' } },
   { name: 'every block compiled', with: { tier: 'compiled' } },
-  { name: 'warm blocks compiled', with: { tier: { threshold: 30, patience: 20, batch: 16 } } },
+  { name: 'warm blocks compiled', with: { tier: { ...DEFAULT_COMPILER, threshold: 30, patience: 20 } } },
   { name: 'everything observed', with: { observe: { accesses: true, exceptions: true, dma: true } } },
   { name: 'slices of at most 20,000 instructions', slices: 20_000 },
   { name: 'pauses while every CPU sleeps', pause: true, slices: 300_000 },
