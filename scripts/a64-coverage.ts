@@ -76,6 +76,8 @@ class Observed implements Lowering {
   readonly usesSpElx = true;
   readonly el0MayZero = true;
   readonly el0MayMaintain = true;
+  // The micro-ops of a context that checks no alignment.
+  readonly checksAlignment = false;
   readonly microOps = new Set<string>();
   readonly helpers = new Set<string>();
   usesHost = false;
@@ -85,6 +87,7 @@ class Observed implements Lowering {
     this.microOps.add(UOPS[op]!.name);
   }
   end(): void {}
+  checkStack(): void {}
   host(): void {
     this.usesHost = true;
   }
