@@ -35,6 +35,11 @@ type Device = readonly [type: string, options: { readonly [name: string]: string
 const BLK: Device = ['virtio-blk-pci', { drive: 'd' }];
 const RNG: Device = ['virtio-rng-pci', {}];
 const PORT: Device = ['pcie-root-port', { id: 'rp', chassis: '1' }];
+/** A virtio device whose rings and buffers go through the SMMU. */
+const translated = ([type, options]: Device): Device => [
+  type,
+  { ...options, 'disable-legacy': 'on', iommu_platform: 'on' },
+];
 const behind = ([type, options]: Device): Device => [type, { ...options, bus: 'rp' }];
 
 interface Setup {
@@ -43,7 +48,9 @@ interface Setup {
   readonly cpus: number;
   readonly devices: readonly Device[];
   /** Further `-M` properties, which are those of the configuration. */
-  readonly machine?: { readonly its?: boolean; readonly highmem?: boolean };
+  readonly machine?: { readonly its?: boolean; readonly highmem?: boolean; readonly iommu?: 'smmuv3' };
+  /** More for the kernel's command line. */
+  readonly append?: string;
 }
 
 const setups: readonly Setup[] = [
@@ -70,6 +77,29 @@ const setups: readonly Setup[] = [
     devices: [BLK, PORT, behind(RNG)],
     machine: { highmem: false },
   },
+  ...[1, 4].map((cpus) => ({
+    name: `SMMU, strict, ${cpus} CPUs`,
+    gic: 3 as const,
+    cpus,
+    devices: [translated(BLK), PORT, translated(behind(RNG)), translated(['virtio-serial-pci', {}])],
+    machine: { iommu: 'smmuv3' as const },
+    append: 'iommu.strict=1',
+  })),
+  {
+    name: 'SMMU, passthrough',
+    gic: 3,
+    cpus: 1,
+    devices: [translated(BLK), translated(RNG)],
+    machine: { iommu: 'smmuv3' },
+    append: 'iommu.passthrough=1',
+  },
+  {
+    name: 'SMMU for messages only',
+    gic: 3,
+    cpus: 1,
+    devices: [BLK, RNG],
+    machine: { iommu: 'smmuv3' },
+  },
 ];
 
 describe.skipIf(!hasLinux)('Linux with PCI devices', () => {
@@ -86,9 +116,12 @@ describe.skipIf(!hasLinux)('Linux with PCI devices', () => {
   if (hasLinux)
     writeFileSync(initrd, Buffer.concat([gunzipSync(readFileSync(LINUX_INITRD)), readFileSync(overlay)]));
 
-  function test({ gic, cpus, devices, machine = {} }: Setup): TestMachine {
+  function test({ gic, cpus, devices, machine = {}, append = '' }: Setup): TestMachine {
     const requests = devices.map(([type, options], index): PciDeviceRequest => {
-      const { id = `${type}${index}`, bus, ...properties } = options;
+      const { id = `${type}${index}`, bus, ...given } = options;
+      const properties = Object.fromEntries(
+        Object.entries(given).map(([name, value]) => [name, value === 'on' ? true : value]),
+      );
       return { type, id, properties, ...(bus === undefined ? {} : { bus }) };
     });
     const base = defaultVirtConfig();
@@ -107,16 +140,19 @@ describe.skipIf(!hasLinux)('Linux with PCI devices', () => {
       images: {
         kernel: { name: 'Image', bytes: readFileSync(LINUX_IMAGE) },
         initrd: { name: 'initrd', bytes: readFileSync(initrd) },
-        commandLine: APPEND,
+        commandLine: `${APPEND} ${append}`.trim(),
       },
     };
     return { guest: 'linux', with: spec };
   }
 
-  function theirConsole({ gic, cpus, devices, machine = {} }: Setup): string {
+  function theirConsole({ gic, cpus, devices, machine = {}, append = '' }: Setup): string {
     const file = join(folder, 'disk');
     writeFileSync(file, disk);
-    const properties = Object.entries(machine).map(([name, value]) => `,${name}=${value ? 'on' : 'off'}`);
+    const properties = Object.entries(machine).map(([name, value]) => {
+      const text = typeof value === 'string' ? value : value ? 'on' : 'off';
+      return `,${name}=${text}`;
+    });
     const { stdout, status } = spawnSync(
       qemu!,
       [
@@ -129,7 +165,7 @@ describe.skipIf(!hasLinux)('Linux with PCI devices', () => {
           String(cpus),
         ],
         ...['-m', '512', '-nographic', '-nodefaults', '-serial', 'stdio', '-icount', 'shift=0,sleep=off'],
-        ...['-kernel', LINUX_IMAGE, '-initrd', initrd, '-append', APPEND],
+        ...['-kernel', LINUX_IMAGE, '-initrd', initrd, '-append', `${APPEND} ${append}`.trim()],
         ...['-drive', `if=none,id=d,format=raw,file=${file}`],
         ...devices.flatMap(([type, options]) => [
           '-device',
