@@ -71,19 +71,3 @@ export function serverStore(url: string): NoteStore {
     },
   };
 }
-
-/** In the browser, by the identity of the trace. */
-export function browserStore(identity: string): NoteStore {
-  const key = `virtrace-notes-${identity}`;
-  return {
-    where: 'in this browser',
-    load: async () => {
-      try {
-        return readNotes(JSON.parse(localStorage.getItem(key) ?? '{}'));
-      } catch {
-        return [];
-      }
-    },
-    save: async (file) => localStorage.setItem(key, JSON.stringify(file)),
-  };
-}
