@@ -172,7 +172,7 @@ describe.skipIf(!haveQemu)('SMMUv3 against QEMU', () => {
       const page = (n: number) => LAYOUT.tables + 0x2000 + 8 * n;
       for (let n = 0; n < 300; n++) await driver.put(page(n), pageAt(RAM + 0x18_0000));
       // Each transfer touches two pages.
-      for (let n = 0; n < 300; n += 2) await driver.side.dmaWrite(BigInt(4096 * n + 2048), 4096);
+      for (let n = 0; n < 300; n += 2) await driver.side.dmaWrite(BigInt(4096 * n + 2048), 2052);
       for (let n = 0; n < 300; n++) await driver.put(page(n), [0, 0]);
       const seen: string[] = [];
       for (let n = 5; n < 300; n += 21) {
