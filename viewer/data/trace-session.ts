@@ -451,7 +451,7 @@ export class TraceSession {
     if (text === undefined) return { device, first: 0, total: 0, lines: [] };
     const last = text.lineBefore(position);
     const page = this.consoleLines(device, last - count + 1, Math.min(count, last + 1));
-    if (last < 0 || page.lines.length === 0) return page;
+    if (last < 0 || page.lines.length === 0) return { ...page, total: last + 1 };
     // The last line may have been half written.
     const cut = await this.#partialLine(device, text.position(last), text.ordinal(last), position);
     const whole = page.lines.at(-1)!;

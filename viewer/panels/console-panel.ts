@@ -2,9 +2,11 @@ import { h, replace } from '../app/dom.ts';
 import { formatTime, plural } from '../app/format.ts';
 import type { Model } from '../app/model.ts';
 import type { Store } from '../app/store.ts';
-import type { ConsolePage } from '../data/protocol.ts';
+import type { ConsoleLine, ConsolePage } from '../data/protocol.ts';
 
 const LINES = 2000;
+/** Lines that are written later, shown to be gone to. */
+const FUTURE_LINES = 400;
 
 /** The console as of the cursor; a line takes one to the moment at which it was written. */
 export class ConsolePanel {
@@ -49,10 +51,16 @@ export class ConsolePanel {
     const { cursor } = this.#store.state;
     const generation = ++this.#generation;
     const page = await this.#model.client.call<ConsolePage>('consoleAt', this.#device, cursor, LINES);
-    if (generation === this.#generation) this.#draw(page);
+    const later = await this.#model.client.call<ConsolePage>(
+      'consoleLines',
+      this.#device,
+      page.total,
+      FUTURE_LINES,
+    );
+    if (generation === this.#generation) this.#draw(page, later);
   }
 
-  #draw({ lines, total, first }: ConsolePage): void {
+  #draw({ lines, total, first }: ConsolePage, later: ConsolePage): void {
     const { consoles } = this.#model;
     const { cursor } = this.#store.state;
     const choose = h(
@@ -85,21 +93,31 @@ export class ConsolePanel {
     replace(
       this.#text,
       first > 0 ? h('div', { class: 'muted' }, `… ${plural(first, 'line')} before`) : undefined,
-      lines.map(({ position, time, text }) =>
-        h(
-          'div',
-          {
-            class: 'console-line',
-            title: `written from ${formatTime(time)}; click to go there`,
-            on: { click: () => this.#go(position) },
-          },
-          text.replace(/\n$/, '') || ' ',
-        ),
+      lines.map((line) => this.#line(line, false)),
+      h(
+        'div',
+        { class: 'console-now' },
+        lines.length === 0
+          ? 'Nothing is written up to this moment.'
+          : `${formatTime(this.#model.timeMap.timeAt(cursor))}`,
       ),
-      lines.length === 0
-        ? h('div', { class: 'empty' }, 'Nothing was written up to this moment.')
-        : h('span', { class: 'caret' }, '▏'),
+      later.lines.map((line) => this.#line(line, true)),
+      later.total > total + later.lines.length
+        ? h('div', { class: 'muted' }, `… ${plural(later.total - total - later.lines.length, 'line')} after`)
+        : undefined,
     );
-    this.#text.scrollTop = this.#text.scrollHeight;
+    this.#text.querySelector('.console-now')?.scrollIntoView({ block: 'center' });
+  }
+
+  #line({ position, time, text }: ConsoleLine, isFuture: boolean): HTMLElement {
+    return h(
+      'div',
+      {
+        class: isFuture ? 'console-line future' : 'console-line',
+        title: `written from ${formatTime(time)}; click to go there`,
+        on: { click: () => this.#go(position) },
+      },
+      text.replace(/\n$/, '') || ' ',
+    );
   }
 }

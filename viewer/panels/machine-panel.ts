@@ -298,6 +298,13 @@ export class MachinePanel {
     }
   }
 
+  /** Hash of the whole state at a position; for tests. */
+  async stateHash(position: number): Promise<string> {
+    const result = await this.#move('seek', position);
+    if (result === undefined || this.#client === undefined) throw new Error(this.statusText());
+    return (await this.#client.call<{ readonly all: string }>('hash')).all;
+  }
+
   /** For the details of an event: the instruction at its PC, if the machine is already there. */
   async instructionAt(position: number, cpu: number, pc: string): Promise<string | undefined> {
     if (this.#state.kind !== 'ready' || this.#client === undefined || this.#running !== undefined)
