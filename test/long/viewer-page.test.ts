@@ -224,7 +224,7 @@ describe.skipIf(!hasChromium || !hasLinux)('a boot of Linux', () => {
     await search(page, 'irq:27 what:acknowledge');
     await page.keyboard.press('n');
     await page.waitForSelector('.cycle li');
-    for (let i = 0; i < 40; i++) await page.keyboard.press('w');
+    for (let i = 0; i < 30; i++) await page.keyboard.press('w');
     await picture(page, 'linux-interrupt');
     const taken = await cursor(page);
     await page.click('.cycle >> text=completed');

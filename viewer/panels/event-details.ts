@@ -28,28 +28,68 @@ export class DetailsPanel {
     this.clear();
   }
 
+  /** Nothing is selected: then what stands out in the trace. */
   clear(): void {
     this.#generation++;
     this.current = undefined;
-    replace(
-      this.element,
-      h(
-        'div',
-        { class: 'empty' },
-        h('p', { class: 'strong' }, 'Nothing is selected.'),
-        h('p', {}, 'Click a mark on the timeline or a line of the event list. Keys: '),
+    replace(this.element, this.#outline(), this.#hints());
+  }
+
+  #outline(): HTMLElement | undefined {
+    const { facts, statistics, extent } = this.#model;
+    if (facts === undefined) return undefined;
+    const { end } = facts;
+    const list = h('ul', { class: 'outline' });
+    const add = (...children: (HTMLElement | string)[]): void => list.append(h('li', {}, ...children));
+    add(`${facts.board}, ${facts.cpus} × ${facts.cpuModel}, GICv${facts.gicVersion}`);
+    add(
+      end === undefined
+        ? 'the recording was not ended'
+        : `ended after ${formatTime(end.time, end.time / 1000)}: ${end.detail ?? end.reason}`,
+    );
+    for (const { intid, name, count, from } of statistics?.storms.slice(0, 3) ?? []) {
+      add(
+        h('strong', { class: 'severity-error' }, 'interrupt storm'),
+        `: INTID ${intid} ${name}, ${formatCount(count)} times in a row from ${formatTime(from.time, extent.time / 1000)} on `,
+        button('show', 'Select its first acknowledge', () => this.#actions.select(from), { class: 'link' }),
+      );
+    }
+    const errors = statistics?.guestErrors ?? 0;
+    if (errors > 0) {
+      add(
         h(
-          'p',
-          {},
-          h('kbd', {}, '.'),
-          ' and ',
-          h('kbd', {}, ','),
-          ' go to the next and previous event of the lane, ',
-          h('kbd', {}, '/'),
-          ' searches, ',
-          h('kbd', {}, '?'),
-          ' shows all keys.',
+          'strong',
+          { class: 'severity-error' },
+          `${formatCount(errors)} guest error${errors === 1 ? '' : 's'}`,
         ),
+        ' ',
+        button('show', 'Search is:error', () => this.#actions.filter('is:error'), { class: 'link' }),
+      );
+    }
+    return h('section', {}, h('h2', {}, facts.name), list);
+  }
+
+  #hints(): HTMLElement {
+    return h(
+      'div',
+      { class: 'empty' },
+      h('p', {}, 'Click a mark on the timeline or a line of the event list to see it decoded.'),
+      h(
+        'p',
+        {},
+        h('kbd', {}, 'W'),
+        h('kbd', {}, 'S'),
+        ' zoom, ',
+        h('kbd', {}, 'A'),
+        h('kbd', {}, 'D'),
+        ' move, ',
+        h('kbd', {}, '/'),
+        ' search, ',
+        h('kbd', {}, '←'),
+        h('kbd', {}, '→'),
+        ' step the machine, ',
+        h('kbd', {}, '?'),
+        ' all keys',
       ),
     );
   }

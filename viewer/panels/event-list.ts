@@ -59,6 +59,7 @@ export class EventList {
     store.listen((state, changed) => {
       if (changed.has('selected')) {
         if (state.selected !== undefined) this.show(state.selected);
+        else if (changed.has('cursor')) this.show({ position: state.cursor, ordinal: 0 }, false);
         else this.#mark();
       } else if (changed.has('cursor') && state.selected === undefined) {
         this.show({ position: state.cursor, ordinal: 0 }, false);
