@@ -135,9 +135,7 @@ const SAME: Record<string, Lane> = {
   QSHL_reg: byRegister(false, true),
   RSHL: byRegister(true, false),
   QRSHL: byRegister(true, true),
-  // biome-ignore lint: Math.max and Math.min take no bigints.
   MAX: (a, b) => (a > b ? a : b),
-  // biome-ignore lint: Math.max and Math.min take no bigints.
   MIN: (a, b) => (a < b ? a : b),
   ABD: (a, b) => abs(a - b),
   ABA: (a, b, d) => d + abs(a - b),
