@@ -214,7 +214,6 @@ export class Timeline {
 
   /** Runs forward with nothing armed, leaving checkpoints. */
   *#runOn(target: Position, what: string, withLadder: boolean): Operation<TimelineStop> {
-    const { playback } = this;
     const { cluster } = this.machine;
     const start = this.position;
     const rungs = withLadder ? this.#checkpoints.rungs(start, target) : [];
@@ -246,24 +245,26 @@ export class Timeline {
 
   /* ---------------------------------------------------------------- single steps */
 
-  /** Executes `count` instructions: of any CPU, or of one of them (others take their turns meanwhile). */
-  *stepForward(count = 1, cpu?: number): Operation<TimelineStop> {
+  /**
+   * Executes `count` instructions: of any CPU, or of one of them. Others take their turns meanwhile, in which
+   * they stop at breakpoints, unless `alone`.
+   */
+  *stepForward(count = 1, cpu?: number, alone = false): Operation<TimelineStop> {
     if (cpu === undefined || this.machine.cluster.states.length === 1) {
       const stop = yield* this.seek(this.position + count);
       return stop.reason === 'there' && this.ended !== undefined ? this.#here() : stop;
     }
     for (let i = 0; i < count; i++) {
-      const stop = yield* this.#stepCpu(cpu);
+      const stop = yield* this.#stepCpu(cpu, alone ? [] : this.#conditions());
       if (stop.reason !== 'there') return stop;
     }
     return { reason: 'there' };
   }
 
-  /** One instruction of a CPU. Breakpoints that others meet meanwhile stop. */
-  *#stepCpu(cpu: number): Operation<TimelineStop> {
+  *#stepCpu(cpu: number, conditions: readonly Condition[]): Operation<TimelineStop> {
     const { machine, playback } = this;
     if (machine.currentCpu !== cpu) {
-      const stop = yield* this.#forward(this.#conditions(), this.#end, 'waiting for the CPU', cpu);
+      const stop = yield* this.#forward(conditions, this.#end, 'waiting for the CPU', cpu);
       if (stop.reason !== 'there') return stop;
     }
     machine.cluster.armed = false;
@@ -298,7 +299,7 @@ export class Timeline {
 
   /** Right after a CPU retired its `count`th instruction. */
   *#seekRetired(cpu: number, count: number): Operation<TimelineStop> {
-    const { machine, playback } = this;
+    const { machine } = this;
     const from = count <= 0 ? undefined : this.#checkpoints.beforeRetired(cpu, count);
     if (from === undefined) {
       yield* this.#goTo(this.#first, 'going back');
@@ -506,7 +507,7 @@ export class Timeline {
       if (stop.reason !== 'hit' || stop.position >= high) break;
       last = { position: stop.position, hits: stop.hits };
       count += 1;
-      if (this.#isBetween) yield* this.#passOver(stop.position);
+      if (this.#isBetween) this.#passOver(stop.position);
       stepOff = this.position === stop.position;
       if (count >= MANY_HITS && high - this.position > SMALL_INTERVAL) {
         // Hits are dense: the last one is more likely behind the middle than worth going through all of them.
@@ -534,7 +535,7 @@ export class Timeline {
   }
 
   /** Out of the middle of an instruction by finishing it, which a watched access may be repeated for. */
-  *#passOver(position: Position): Operation<void> {
+  #passOver(position: Position): void {
     const { cluster } = this.machine;
     if (this.position > position) {
       this.#isBetween = false;

@@ -1,0 +1,97 @@
+/** The gdb remote protocol on a TCP port of this host. */
+import { createServer, type Server, type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Operation } from '../session/operation.ts';
+import type { Timeline } from '../session/timeline.ts';
+import { GdbStub } from './stub.ts';
+
+export interface GdbServerOptions {
+  readonly timeline: Timeline;
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  monitor(command: string, cpu: number): Operation<string>;
+  say(line: string): void;
+  /** gdb said `kill`. */
+  onKill(): void;
+}
+
+/** One gdb at a time; when it goes, or its connection is lost, the next one finds the machine where it was. */
+export class GdbServer {
+  readonly #options: GdbServerOptions;
+  readonly #server: Server;
+  #client: Socket | undefined;
+
+  private constructor(options: GdbServerOptions) {
+    this.#options = options;
+    this.#server = createServer((socket) => this.#accept(socket));
+  }
+
+  /** Listens. Rejects with the system's error if the port is taken. */
+  static async listen(options: GdbServerOptions): Promise<GdbServer> {
+    const server = new GdbServer(options);
+    await new Promise<void>((resolve, reject) => {
+      server.#server.once('error', reject);
+      server.#server.listen(options.port, options.host, () => {
+        server.#server.off('error', reject);
+        resolve();
+      });
+    });
+    return server;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  close(): Promise<void> {
+    this.#client?.destroy();
+    return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+
+  #accept(socket: Socket): void {
+    const { say, monitor, timeline, onKill } = this.#options;
+    if (this.#client !== undefined) {
+      say('virtrace: a second debugger was turned away: one at a time');
+      socket.destroy();
+      return;
+    }
+    this.#client = socket;
+    socket.setNoDelay(true);
+    const stub = new GdbStub(timeline, {
+      send: (bytes) => {
+        if (!socket.destroyed) socket.write(bytes);
+      },
+      leave: (how) => {
+        socket.end();
+        if (how === 'kill') onKill();
+      },
+      say,
+      monitor,
+    });
+    let isGone = false;
+    let isWorking = false;
+    const work = async (): Promise<void> => {
+      if (isWorking) return;
+      isWorking = true;
+      while (stub.isRunning && !isGone) {
+        stub.work();
+        // Whatever has come meanwhile, Ctrl-C above all, is looked at here.
+        await nextTurn();
+      }
+      isWorking = false;
+      if (isGone) stub.close();
+    };
+    socket.on('data', (bytes: Buffer) => {
+      stub.receive(bytes);
+      void work();
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      isGone = true;
+      this.#client = undefined;
+      if (!isWorking) stub.close();
+    });
+  }
+}
