@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** Whole boots and long random runs: `npm run test:long`. They need `npm run guests`, and a build. */
 export default defineConfig({
   test: {
+    setupFiles: ['test/setup.ts'],
     include: ['test/long/**/*.test.ts'],
     testTimeout: 900_000,
     hookTimeout: 900_000,
