@@ -113,6 +113,9 @@ export function isOnlyLast(cpu: string, e: CompiledEncoding, word: number): bool
  * last one if the case came to its end. `pc` is the address of the first.
  */
 export function correctResult(cpu: string, c: Case, result: Uint32Array, pc: number): void {
+  const ec = result[RESULT.esr]! >>> 26;
+  // Misaligned PC: see `pc-alignment-order` in docs/oracle-differences.md.
+  if ((ec === 0x20 || ec === 0x21) && (result[RESULT.elr]! & 3) !== 0) result[RESULT.esr] = 0x8a00_0000;
   const at = (result[RESULT.elr]! - (pc >>> 0)) >>> 2;
   const word = c.words[Math.min(at, c.words.length - 1)];
   if (word === undefined) return;

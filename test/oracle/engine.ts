@@ -1,21 +1,30 @@
 import { readFileSync } from 'node:fs';
 import { defaultVirtConfig } from '../../engine/boards/virt/config.ts';
+import { type CompilerOptions, FORCED_COMPILER } from '../../engine/cpu/compiler.ts';
 import { SYS_ESR_EL1 } from '../../engine/cpu/helpers/layout.ts';
 import { Machine } from '../../engine/machine.ts';
 import { type Batch, buildImage, casesRun, type Outcome, outcomeSizes } from './batch.ts';
-import { DUMPS_PA, RAM_BYTES, RESULTS_PA, WINDOW_PA } from './layout.ts';
+import { CODE_PA, DUMPS_PA, RAM_BYTES, RESULTS_PA, WINDOW_PA } from './layout.ts';
 import { HARNESS } from './qemu.ts';
 
-/** One way to run the engine. More come with the compiler backend. */
+/** One way to run the engine. */
 export interface Backend {
   readonly name: string;
+  readonly tier: 'interpreted' | CompilerOptions;
   readonly blockLimit?: number;
+  /** Times a batch is run; the last one counts. */
+  readonly passes: number;
 }
 
 export const BACKENDS: readonly Backend[] = [
-  { name: 'interpreter' },
+  { name: 'interpreter', tier: 'interpreted', passes: 1 },
   // Every block is one instruction long: what the cutting of blocks changes is a bug.
-  { name: 'interpreter-single', blockLimit: 1 },
+  { name: 'interpreter-single', tier: 'interpreted', blockLimit: 1, passes: 1 },
+  /*
+   * The first pass makes the blocks, so that the second one can join them to regions when each asks to be compiled;
+   * the third one runs what was made, many regions in a module.
+   */
+  { name: 'compiler', tier: { ...FORCED_COMPILER, threshold: 2, patience: 1 << 30, batch: 64 }, passes: 3 },
 ];
 
 /** Instructions no case comes near, set-up and results included. */
@@ -25,7 +34,10 @@ const INSTRUCTIONS_PER_CASE = 4000;
 export class EngineExecutor {
   readonly #machine: Machine;
 
+  readonly #passes: number;
+
   constructor(cpu: string, backend: Backend) {
+    this.#passes = backend.passes;
     const base = defaultVirtConfig();
     this.#machine = new Machine({
       config: {
@@ -37,28 +49,34 @@ export class EngineExecutor {
       images: { kernel: { name: 'harness.elf', bytes: readFileSync(HARNESS) } },
       baseSeconds: 0,
       inputs: { entropy: (_, length) => new Uint8Array(length) },
+      tier: backend.tier,
       ...(backend.blockLimit === undefined ? {} : { blockLimit: backend.blockLimit }),
     });
   }
 
   run(batch: Batch): Outcome {
     const machine = this.#machine;
-    machine.reset();
     const sizes = outcomeSizes(batch);
-    for (const [pa, bytes] of buildImage(batch)) machine.memory.write(pa, bytes);
-    machine.memory.write(RESULTS_PA, new Uint8Array(sizes.results));
-    machine.memory.write(DUMPS_PA, new Uint8Array(sizes.dumps));
-    /*
-     * The cluster runs without the machine's turns: the end of a turn clears the exclusive monitor, as it may, and
-     * a store-exclusive would then fail now and then.
-     */
     const { cluster } = machine;
-    let left = 100_000 + batch.cases.length * INSTRUCTIONS_PER_CASE;
-    while (left > 0 && cluster.power[0] === 'on') {
-      cluster.run(0, left);
-      left -= cluster.executed;
-      // WFE: nobody else is there to send an event.
-      cluster.wake(0);
+    for (let pass = 0; pass < this.#passes; pass++) {
+      machine.reset();
+      for (const [pa, bytes] of buildImage(batch)) {
+        // Code that is written again loses its blocks.
+        if (pass === 0 || pa !== CODE_PA) machine.memory.write(pa, bytes);
+      }
+      machine.memory.write(RESULTS_PA, new Uint8Array(sizes.results));
+      machine.memory.write(DUMPS_PA, new Uint8Array(sizes.dumps));
+      /*
+       * The cluster runs without the machine's turns: the end of a turn clears the exclusive monitor, as it may, and
+       * a store-exclusive would then fail now and then.
+       */
+      let left = 100_000 + batch.cases.length * INSTRUCTIONS_PER_CASE;
+      while (left > 0 && cluster.power[0] === 'on') {
+        cluster.run(0, left);
+        left -= cluster.executed;
+        // WFE: nobody else is there to send an event.
+        cluster.wake(0);
+      }
     }
     const read = (pa: number, length: number): Uint8Array => {
       const bytes = new Uint8Array(length);

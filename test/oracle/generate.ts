@@ -129,7 +129,7 @@ export class Generator {
     new OperandPool(random).vectors(words, 0);
     new OperandPool(random).vectors(words, 128);
     let sctlr = SCTLR_BASE;
-    const sctlrBits = [9, 14, 15, 16, 26]; // UMA, DZE, UCT, nTWI, UCI
+    const sctlrBits = [9, 10, 14, 15, 16, 26]; // UMA, EnRCTX (RES0 without it), DZE, UCT, nTWI, UCI
     for (const bit of sctlrBits) if (random.chance(60)) sctlr |= 1n << BigInt(bit);
     if (random.chance(15)) sctlr |= 2n; // A
     let tcr = TCR_BASE;
@@ -186,6 +186,8 @@ class CaseMaker {
   #fixed = 0;
   #loadExclusive = false;
   #closed = false;
+  /** Counter of the loop being made. */
+  #counter: number | undefined;
 
   constructor(g: Generator, random: Random, pool: OperandPool, around: Surroundings) {
     this.#g = g;
@@ -205,6 +207,7 @@ class CaseMaker {
     this.#flags = 0;
     this.#loadExclusive = false;
     this.#closed = false;
+    this.#counter = undefined;
     const mode = random.pick(['EL0t', 'EL0t', 'EL1h', 'EL1h', 'EL1t'] as const);
     this.#el = mode === 'EL0t' ? 0 : 1;
     this.#spEl0 = mode !== 'EL1h';
@@ -213,6 +216,7 @@ class CaseMaker {
     this.#length = kind < 40 ? 1 : kind < 80 ? 2 + random.below(5) : 7 + random.below(10);
     if (random.below(60) === 0) this.#exclusiveSequence();
     else if (this.#el === 1 && random.below(100) === 0) this.#exceptionReturn();
+    else if (random.below(12) === 0 && this.#length > 1) this.#loop();
     while (this.#words.length < this.#length && !this.#closed) this.#next();
     this.#record[CASE.flags] = this.#flags;
     return {
@@ -276,7 +280,7 @@ class CaseMaker {
         word >>>= 0;
       }
       if (e.where !== undefined && !e.where(word)) continue;
-      if (this.#g.never(e, word)) continue;
+      if (this.#g.never(e, word) || this.#touchesCounter(e, word)) continue;
       return word;
     }
     return undefined;
@@ -324,6 +328,39 @@ class CaseMaker {
       this.#emit(word, UNALLOCATED);
       return;
     }
+  }
+
+  /** Whether a word has no place in a loop, mostly because it could change the counter. */
+  #touchesCounter(e: CompiledEncoding, word: number): boolean {
+    const counter = this.#counter;
+    if (counter === undefined) return false;
+    // A store-exclusive that is not armed must not be aimed by what the loop computes.
+    if (this.#g.onlyLast(e, word) || e.name.startsWith('STX')) return true;
+    if (((word >>> 5) & 31) === counter && /_pre|_post|LDST_pair/.test(e.name)) return true;
+    return DESTINATIONS.some((d) => {
+      const f = e.fields.get(d);
+      return f !== undefined && ((word >>> f.lo) & 31) === counter;
+    });
+  }
+
+  /** Goes round a few times, so that blocks become hot, and regions have loops. */
+  #loop(): void {
+    const random = this.#random;
+    const sub = this.#g.indexOf('ADDSUB_imm');
+    const cbnz = this.#g.indexOf('CBZ');
+    const [a, b] = [this.#g.encodings[sub]!, this.#g.encodings[cbnz]!];
+    if (!this.#g.lottery.includes(sub) || !this.#g.lottery.includes(cbnz)) return;
+    const counter = random.below(30);
+    this.#counter = counter;
+    this.#setRegister(counter, BigInt(2 + random.below(12)));
+    this.#length += 2;
+    const start = random.below(Math.min(2, this.#length - 2));
+    while (this.#words.length < this.#length - 2) this.#next();
+    this.#counter = undefined;
+    const back = start - (this.#length - 1);
+    // sub xN, xN, #1; cbnz xN, start
+    this.#put(a, sub, (0xd100_0400 | (counter << 5) | counter) >>> 0);
+    this.#put(b, cbnz, (0xb500_0000 | ((back & 0x7ffff) << 5) | counter) >>> 0);
   }
 
   /* ---------------------------------------------------------------- loads and stores */
@@ -401,7 +438,10 @@ class CaseMaker {
 
   /** Words from here to a place inside the case, or its end. */
   #forward(): number {
-    return 1 + this.#random.below(this.#length - this.#words.length);
+    const here = this.#words.length;
+    const to = here + 1 + this.#random.below(this.#length - here);
+    // Not past what counts a loop down
+    return (this.#counter !== undefined && to === this.#length - 1 ? this.#length : to) - here;
   }
 
   /** A register to branch to, with the address of a place in the case, or one that cannot be fetched from. */
@@ -415,8 +455,7 @@ class CaseMaker {
         (this.#words.length + this.#forward()) * 4 + (random.chance(5) ? 1 + random.below(3) : 0);
       this.#codeAddresses.push({ register: n, offset });
     } else {
-      // QEMU finds out that an address is misaligned only after it could be translated.
-      this.#setRegister(n, targetAddress(random, this.#around.tables.kinds, { aligned: true }) & ~3n);
+      this.#setRegister(n, targetAddress(random, this.#around.tables.kinds, { aligned: random.chance(70) }));
     }
     return true;
   }
@@ -482,7 +521,8 @@ class CaseMaker {
   #system(s: { word: number; address?: boolean; memory?: boolean }, index: number): void {
     this.#flags |= FLAG_SYSTEM;
     const rt = s.word & 31;
-    if (this.#g.never(this.#g.encodings[index]!, s.word)) return;
+    const e = this.#g.encodings[index]!;
+    if (this.#g.never(e, s.word) || this.#touchesCounter(e, s.word)) return;
     if (s.address) {
       if (rt === 31 || !this.#isFree(rt)) return;
       this.#setRegister(rt, targetAddress(this.#random, this.#around.tables.kinds, { aligned: false }));
@@ -490,8 +530,11 @@ class CaseMaker {
     if (s.memory) this.#flags |= FLAG_MEMORY;
     this.#put(this.#g.encodings[index]!, index, s.word);
     const isTranslation = (s.word & 0xffff_ff00) >>> 0 === 0xd508_7800;
-    if (isTranslation && this.#el > 0)
-      this.#emit(moveFromSysreg(PAR_EL1, this.#random.below(31)), this.#g.indexOf('MRS'));
+    const room = this.#length - this.#words.length - (this.#counter === undefined ? 0 : 2);
+    if (isTranslation && this.#el > 0 && room > 0) {
+      const to = this.#random.below(31);
+      if (to !== this.#counter) this.#emit(moveFromSysreg(PAR_EL1, to), this.#g.indexOf('MRS'));
+    }
   }
 
   /** ERET to a place in the case with a random SPSR, legal or not. */

@@ -14,18 +14,44 @@ const copyCase = (c: Case, change: (record: Uint32Array) => void): Case => {
 const NOP = 0xd503_201f;
 const ERET = 0xd69f_03e0;
 
-/** Cases with one instruction less; branches keep their targets where a NOP takes its place. */
+/** The register that the loop at the end of a case counts down (generate.ts); undefined without one. */
+function loopCounter(c: Case): number | undefined {
+  const last = c.words[c.words.length - 1]!;
+  const isBackward = (last & 0xff80_0000) >>> 0 === 0xb580_0000;
+  return isBackward ? last & 31 : undefined;
+}
+
+/** B, BL, B.cond, CBZ, TBZ, BR and their like. */
+const isBranch = (word: number): boolean =>
+  (word & 0x7c00_0000) === 0x1400_0000 ||
+  (word & 0x7c00_0000) === 0x3400_0000 ||
+  (word & 0xfe00_0000) >>> 0 === 0x5400_0000 ||
+  (word & 0xfe00_0000) >>> 0 === 0xd600_0000;
+
+function without(c: Case, i: number): Case {
+  const drop = <T>(list: readonly T[]): T[] => [...list.slice(0, i), ...list.slice(i + 1)];
+  const codeAddresses = c.codeAddresses.map((a) => (a.offset > i * 4 ? { ...a, offset: a.offset - 4 } : a));
+  return { ...c, words: drop(c.words), classes: drop(c.classes), codeAddresses };
+}
+
+/**
+ * Cases with one instruction less; branches keep their targets where a NOP takes its place. What counts a loop
+ * down, and what sets ELR_EL1 for ERET, stays, or they would go round for ever.
+ */
 function shorter(c: Case): Case[] {
   const made: Case[] = [];
-  // Without what sets ELR_EL1, ERET would go round for ever.
-  const kept = c.words[2] === ERET ? 2 : 0;
-  for (let i = kept; i < c.words.length; i++) {
-    const without = <T>(list: readonly T[]): T[] => [...list.slice(0, i), ...list.slice(i + 1)];
-    if (c.words.length > 1) {
-      const codeAddresses = c.codeAddresses.map((a) =>
-        a.offset > i * 4 ? { ...a, offset: a.offset - 4 } : a,
-      );
-      made.push({ ...c, words: without(c.words), classes: without(c.classes), codeAddresses });
+  const loop = loopCounter(c) !== undefined;
+  const end = loop ? c.words.length - 2 : c.words.length;
+  if (loop) made.push({ ...c, words: c.words.map((w, k) => (k >= end ? NOP : w)) });
+  const fixed = c.words.slice(0, end).some(isBranch);
+  for (let i = c.words[2] === ERET ? 2 : 0; i < end; i++) {
+    if (!loop && c.words.length > 1) made.push(without(c, i));
+    if (loop && !fixed && end > 1) {
+      const less = without(c, i);
+      const tail = less.words.length - 1;
+      const back = (((less.words[tail]! >> 5) & 0x7ffff) | ~0x7ffff) + 1;
+      less.words[tail] = ((less.words[tail]! & ~(0x7ffff << 5)) | ((back & 0x7ffff) << 5)) >>> 0;
+      if (back < -1) made.push(less);
     }
     if (c.words[i] !== NOP) made.push({ ...c, words: c.words.map((w, k) => (k === i ? NOP : w)) });
   }
@@ -41,10 +67,11 @@ function simpler(c: Case): Case[] {
     if (!already) made.push(copyCase(c, (r) => r.fill(to, at, at + count)));
   };
   clear(CASE.v, 128);
-  clear(CASE.x, 62);
+  const counter = loopCounter(c);
+  if (counter === undefined) clear(CASE.x, 62);
   clear(CASE.fpcr, 1);
   clear(CASE.fpsr, 1);
-  for (let n = 0; n < 31; n++) clear(CASE.x + 2 * n, 2);
+  for (let n = 0; n < 31; n++) if (n !== counter) clear(CASE.x + 2 * n, 2);
   for (let n = 0; n < 32; n++) {
     clear(CASE.v + 4 * n, 4);
     clear(CASE.v + 4 * n + 2, 2);

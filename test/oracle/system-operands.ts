@@ -136,6 +136,8 @@ const MAINTENANCE = [
 ];
 /** IC IALLU, IC IALLUIS, DC ISW. */
 const WHOLE = [sysregKey(1, 0, 7, 5, 0), sysregKey(1, 0, 7, 1, 0), sysregKey(1, 0, 7, 6, 2)];
+/** CFP, DVP, CPP RCTX: UNDEFINED without FEAT_SPECRES. */
+const PREDICTION = [4, 5, 7].map((op2) => sysregKey(1, 3, 7, 3, op2));
 /** AT S1E1R, S1E1W, S1E0R, S1E0W. */
 const TRANSLATE = [0, 1, 2, 3].map((op2) => sysregKey(1, 0, 7, 8, op2));
 const TLBI = [0, 1, 2, 3, 5, 7].flatMap((op2) => [sysregKey(1, 0, 8, 7, op2), sysregKey(1, 0, 8, 3, op2)]);
@@ -158,7 +160,7 @@ export function randomSys(random: Random, el: number): SystemWord {
     case 3:
       return at(random.pick(MAINTENANCE), { address: true });
     case 4:
-      return at(random.pick(WHOLE));
+      return at(random.pick(random.chance(70) ? WHOLE : PREDICTION));
     case 5:
       return at(random.pick(TLBI));
     default:

@@ -42,6 +42,8 @@ export const UMA = [sctlr(9)];
 export const UCT = [sctlr(15)];
 export const DZE = sctlr(14);
 export const UCI = sctlr(26);
+/** EnRCTX: prediction restriction. */
+export const ENRCTX = sctlr(10);
 
 /** HCR_EL2: bit 1 traps (D17.2.48). */
 function hcr(on: 'r' | 'w' | 'rw', mask: bigint, from: readonly El[] = [1]): TrapRule {

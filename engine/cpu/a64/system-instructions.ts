@@ -1,6 +1,6 @@
 import type { CpuConfig } from '../cpu-models.ts';
 import { sysregKey } from './sysreg-key.ts';
-import { DZE, EL2_ENABLED, TDZ, TPC, TPU, TSW, TTLB, UCI } from './sysreg-traps.ts';
+import { DZE, EL2_ENABLED, ENRCTX, TDZ, TPC, TPU, TSW, TTLB, UCI } from './sysreg-traps.ts';
 import type { AddressTranslation, El, TrapRule } from './sysreg-types.ts';
 
 /*
@@ -12,6 +12,8 @@ import type { AddressTranslation, El, TrapRule } from './sysreg-types.ts';
 export type SystemOperation =
   /** Nothing to do: cache maintenance. */
   | { readonly kind: 'cache' }
+  /** Nothing to do: nothing is predicted. */
+  | { readonly kind: 'prediction' }
   /** Zeroes the naturally aligned block of `bytes` that the address is in. */
   | { readonly kind: 'zero'; readonly bytes: number }
   | { readonly kind: 'translate'; readonly translation: AddressTranslation }
@@ -163,6 +165,22 @@ export function systemInstructions(config: CpuConfig): readonly SystemInstructio
     cache('DC CVAP', 3, 12, 1, [UCI, TPC], 'FEAT_DPB'),
     cache('DC CVADP', 3, 13, 1, [UCI, TPC], 'FEAT_DPB2'),
     cache('DC CIVAC', 3, 14, 1, [UCI, TPC]),
+    ...(
+      [
+        ['CFP RCTX', 4],
+        ['DVP RCTX', 5],
+        ['CPP RCTX', 7],
+      ] as const
+    ).map(
+      ([name, op2]): SystemInstruction => ({
+        name,
+        key: sysregKey(1, 3, 7, 3, op2),
+        el: 0,
+        operation: { kind: 'prediction' },
+        traps: [ENRCTX],
+        when: (c) => c.features.has('FEAT_SPECRES'),
+      }),
+    ),
     {
       name: 'DC ZVA',
       key: sysregKey(1, 3, 7, 4, 1),

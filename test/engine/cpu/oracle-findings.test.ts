@@ -145,6 +145,13 @@ describe('max', () => {
     expect(runSingle(executor, { words, x: { 9: 0x1234n } }).x[8]).toBe(0x1234n);
   });
 
+  test('SCTLR_EL1.EnRCTX lets EL0 restrict prediction', () => {
+    const words = [0xd50b_73e3]; // cpp rctx, x3
+    expect(runSingle(executor, { words, mode: 'EL0t' }).esr).toBe(0x621e_dc66);
+    expect(runSingle(executor, { words, mode: 'EL0t', sctlr: 1n << 10n }).esr).toBe(SVC);
+    expect(runSingle(executor, { words }).esr).toBe(SVC);
+  });
+
   test('an illegal return keeps the bits of PSTATE that it leaves UNKNOWN', () => {
     // msr elr_el1, x12; msr spsr_el1, x13; eret
     const words = [0xd518_402c, 0xd518_400d, ERET, NOP];
