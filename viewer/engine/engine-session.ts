@@ -1,10 +1,10 @@
 /** The machine of the page: a timeline over the trace, and one operation at a time on it. */
 
+import { parseBreakpoint } from '../../recorder/session/breakpoint-text.ts';
 import { describeCondition } from '../../recorder/session/conditions.ts';
 import { completeAsync, type Operation, type Progress } from '../../recorder/session/operation.ts';
 import { describeStop, Timeline, type TimelineStop } from '../../recorder/session/timeline.ts';
 import { PURE_CODEC, type SyncByteSource, SyncTraceReader } from '../../traces/index.ts';
-import { parseBreakpoint } from './breakpoint-text.ts';
 import type { BreakpointView, EngineProgress, MachineMoment, MoveResult } from './protocol.ts';
 
 export interface EngineHooks {

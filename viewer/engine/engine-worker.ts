@@ -1,10 +1,5 @@
 /** The worker in which the recorded machine lives. */
-import type { TraceSource } from '../data/protocol.ts';
-import { type Call, type Port, serve } from '../data/rpc.ts';
-import { openSourceSync } from '../data/sources.ts';
-import { EngineSession } from './engine-session.ts';
-import { walkPages } from './page-walk.ts';
-import type { MoveResult, OpenResult } from './protocol.ts';
+
 import {
   codeView,
   deviceView,
@@ -13,7 +8,13 @@ import {
   registersView,
   stackView,
   systemRegisters,
-} from './views.ts';
+} from '../../recorder/session/machine-views.ts';
+import { walkPages } from '../../recorder/session/page-walk.ts';
+import type { TraceSource } from '../data/protocol.ts';
+import { type Call, type Port, serve } from '../data/rpc.ts';
+import { openSourceSync } from '../data/sources.ts';
+import { EngineSession } from './engine-session.ts';
+import type { MoveResult, OpenResult } from './protocol.ts';
 
 let session: EngineSession | undefined;
 

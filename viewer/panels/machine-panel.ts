@@ -1,3 +1,4 @@
+import { BREAKPOINT_HELP } from '../../recorder/session/breakpoint-text.ts';
 import { interruptName } from '../../recorder/session/interrupt-words.ts';
 import { button, h, replace } from '../app/dom.ts';
 import { formatBytes, formatCount, formatTime } from '../app/format.ts';
@@ -7,7 +8,6 @@ import { MACHINE_VIEWS, type MachineView } from '../app/view-state.ts';
 import { startWorker } from '../app/workers.ts';
 import type { EventPlace, TraceSource } from '../data/protocol.ts';
 import { Client, type Pending, type Port, type RemoteError } from '../data/rpc.ts';
-import { BREAKPOINT_HELP } from '../engine/breakpoint-text.ts';
 import type {
   BreakpointView,
   CodeView,

@@ -1,4 +1,4 @@
-import type { Condition, WatchKind } from '../../recorder/session/conditions.ts';
+import type { Condition, WatchKind } from './conditions.ts';
 
 /** What a person can stop for, with an example each. */
 export const BREAKPOINT_HELP: readonly (readonly [example: string, meaning: string])[] = [

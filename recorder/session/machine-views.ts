@@ -1,12 +1,12 @@
-/** The machine as of a moment, in pieces that a page can show. Nothing here changes the machine. */
+/** The machine as of a moment, in pieces that a page or a terminal can show. Nothing here changes the machine. */
 
 import type { Device } from '../../engine/base/device.ts';
 import { decodeFields, type Register, type RegisterMap } from '../../engine/base/register-map.ts';
 import { disassemble } from '../../engine/cpu/a64/disasm.ts';
 import * as L from '../../engine/cpu/helpers/layout.ts';
 import type { Machine } from '../../engine/machine.ts';
-import { readVirtual } from '../../recorder/session/guest-view.ts';
-import { inertBoard } from '../../recorder/session/register-maps.ts';
+import { readVirtual } from './guest-view.ts';
+import { inertBoard } from './register-maps.ts';
 import type {
   CodeRow,
   CodeView,
@@ -17,7 +17,7 @@ import type {
   RegistersView,
   StackView,
   SystemRegisterView,
-} from './protocol.ts';
+} from './view-types.ts';
 
 const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
 const hex64 = (value: bigint): string => `0x${value.toString(16).padStart(16, '0')}`;

@@ -1,7 +1,7 @@
 /** A page-table walk in steps, for people (Arm DDI 0487, D8.2 and D8.3). It changes nothing. */
 import * as L from '../../engine/cpu/helpers/layout.ts';
 import type { Machine } from '../../engine/machine.ts';
-import type { WalkStep, WalkView } from './protocol.ts';
+import type { WalkStep, WalkView } from './view-types.ts';
 
 const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
 const ADDRESS_BITS = (1n << 48n) - 1n;

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { defaultVirtConfig } from '../../engine/boards/virt/config.ts';
-import { Machine } from '../../engine/machine.ts';
-import { translateVirtual } from '../../recorder/session/guest-view.ts';
-import { parseBreakpoint } from '../../viewer/engine/breakpoint-text.ts';
-import { walkPages } from '../../viewer/engine/page-walk.ts';
+import { defaultVirtConfig } from '../../../engine/boards/virt/config.ts';
+import { Machine } from '../../../engine/machine.ts';
+import { parseBreakpoint } from '../../../recorder/session/breakpoint-text.ts';
+import { translateVirtual } from '../../../recorder/session/guest-view.ts';
 import {
   codeView,
   deviceView,
@@ -13,7 +12,8 @@ import {
   registersView,
   stackView,
   systemRegisters,
-} from '../../viewer/engine/views.ts';
+} from '../../../recorder/session/machine-views.ts';
+import { walkPages } from '../../../recorder/session/page-walk.ts';
 
 function storm(position: number): Machine {
   const base = defaultVirtConfig();
