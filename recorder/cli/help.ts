@@ -96,6 +96,7 @@ Commands:
   run       runs a machine, with its console here
   record    the same, and records it into a trace
   replay    runs the recorded machine again from the trace alone
+  debug     a recording under gdb, forwards and backwards
   view      shows a trace in the browser: on a timeline, and alive
   report    one HTML file with trace and viewer, and a summary for an issue
   info      what a trace holds

@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { TraceError, TraceWriteError } from '../../traces/index.ts';
 import { ENGINE_VERSION } from '../session/version.ts';
+import { DEBUG_HELP, type DebugOptions, debugCommand } from './debug-command.ts';
 import { CommandError, EXIT, HelpAnswer, OptionError } from './errors.ts';
 import { EVENTS_HELP, type EventsOptions, eventsCommand } from './events-command.ts';
 import { GENERAL_HELP, machineCommandHelp } from './help.ts';
@@ -16,10 +17,10 @@ import { runCommand } from './run-command.ts';
 import { type MachineCommand, translateArguments } from './translate.ts';
 import { VIEW_HELP, type ViewOptions, viewCommand } from './view-command.ts';
 
-const COMMANDS = ['run', 'record', 'replay', 'view', 'report', 'info', 'events'] as const;
+const COMMANDS = ['run', 'record', 'replay', 'debug', 'view', 'report', 'info', 'events'] as const;
 type CommandName = (typeof COMMANDS)[number];
 /** Commands that are planned; named so that nobody takes them for a typing mistake. */
-const PLANNED = ['debug', 'diff', 'explain', 'export'];
+const PLANNED = ['diff', 'explain', 'export'];
 
 /** Runs a command and returns its exit code; never throws for a person's mistakes. */
 export async function main(args: readonly string[], io: CommandIo): Promise<number> {
@@ -131,12 +132,13 @@ Tells what was recorded, how it ended, and what the trace holds.
 `;
 
 async function traceCommand(
-  name: 'replay' | 'view' | 'report' | 'info' | 'events',
+  name: 'replay' | 'debug' | 'view' | 'report' | 'info' | 'events',
   args: readonly string[],
   io: CommandIo,
 ): Promise<number> {
   const help = {
     replay: REPLAY_HELP,
+    debug: DEBUG_HELP,
     view: VIEW_HELP,
     report: REPORT_HELP,
     info: INFO_HELP,
@@ -147,6 +149,15 @@ async function traceCommand(
   const repeat = (value: string, before?: string[]): string[] => [...(before ?? []), value];
   if (name === 'view') command.option('--no-open').option('--port <n>');
   if (name === 'report') command.option('-o, --output <file>').option('--from <n>').option('--to <n>');
+  if (name === 'debug') {
+    command
+      .option('-s')
+      .option('-S')
+      .option('--gdb <address>')
+      .option('--block-limit <n>')
+      .option('--tier <tier>');
+    command.addOption(new Option('--image <role=file>').argParser(repeat));
+  }
   if (name === 'replay') {
     command.option('--verify').option('--no-console').option('--block-limit <n>').option('--tier <tier>');
     command.addOption(new Option('--image <role=file>').argParser(repeat));
@@ -162,11 +173,17 @@ async function traceCommand(
   command.action((given: string | undefined) => {
     file = given;
   });
-  command.parse(args, { from: 'user' });
+  // QEMU's spelling has one dash.
+  command.parse(
+    args.map((arg) => (name === 'debug' && /^-gdb(=|$)/.test(arg) ? `-${arg}` : arg)),
+    { from: 'user' },
+  );
   if (file === undefined) throw new OptionError(`${name}: which trace? virtrace ${name} FILE.vtrace`);
   switch (name) {
     case 'replay':
       return replayCommand(file, command.opts<ReplayOptions>(), io);
+    case 'debug':
+      return debugCommand(file, command.opts<DebugOptions>(), io);
     case 'view':
       return viewCommand(file, command.opts<ViewOptions>(), io);
     case 'report':

@@ -1,6 +1,4 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { ImageRef, ImageSource } from '../../traces/index.ts';
-import { type FileSource, openImage } from '../host/files.ts';
 import { NODE_CODEC } from '../host/lz4.ts';
 import { openTrace } from '../host/open-trace.ts';
 import { Progress } from '../host/progress.ts';
@@ -8,6 +6,7 @@ import { StopSignals } from '../host/signals.ts';
 import { divergenceText } from '../session/compare.ts';
 import { MissingImages, ReplaySession, type ReplayStop } from '../session/replay.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
+import { GivenImages } from './given-images.ts';
 import type { CommandIo } from './io.ts';
 import { readRunning } from './machine-request.ts';
 import { millions } from './record-command.ts';
@@ -28,10 +27,9 @@ const SLICE = 1_000_000;
 
 /** `virtrace replay` */
 export async function replayCommand(file: string, options: ReplayOptions, io: CommandIo): Promise<number> {
-  const given = readImages(options.image ?? []);
+  const given = new GivenImages(options.image ?? []);
   const running = readRunning(options);
   const trace = openTrace(file);
-  const opened: FileSource[] = [];
   const signals = new StopSignals();
   const progress = new Progress(io);
   const printed = options.json !== true && options.console !== false;
@@ -43,7 +41,7 @@ export async function replayCommand(file: string, options: ReplayOptions, io: Co
         new ReplaySession({
           reader,
           codec: NODE_CODEC,
-          image: (ref) => openGiven(given, ref, opened),
+          image: (ref) => given.open(ref),
           verify: options.verify === true,
           sink: (event) => {
             if (printed && event.kind === 'output' && consoles.has(event.device)) io.out(event.bytes.slice());
@@ -51,7 +49,7 @@ export async function replayCommand(file: string, options: ReplayOptions, io: Co
           running,
         }),
     );
-    unusedImages(given, reader.header.images);
+    given.check(reader.header.images);
     let stop: ReplayStop = { reason: 'limit' };
     while (stop.reason === 'limit' && signals.received === undefined && !io.outClosed) {
       stop = session.run(session.position + SLICE);
@@ -64,12 +62,13 @@ export async function replayCommand(file: string, options: ReplayOptions, io: Co
   } finally {
     progress.clear();
     signals.dispose();
-    for (const source of opened) source.close();
+    given.close();
     trace.close();
   }
 }
 
-function buildSession(build: () => ReplaySession): ReplaySession {
+/** Builds a session from a trace; what is missing or impossible becomes a line. */
+export function buildSession<T>(build: () => T): T {
   try {
     return build();
   } catch (error) {
@@ -91,36 +90,6 @@ function consolesOf(config: { readonly [key: string]: unknown }): { has(device: 
     (machine?.serial ?? []).flatMap((kind, i) => (kind === 'stdio' ? [] : [`uart${i}`])),
   );
   return { has: (device) => !silent.has(device) };
-}
-
-function readImages(texts: readonly string[]): Map<string, string> {
-  return new Map(
-    texts.map((text) => {
-      const match = /^([^=]+)=(.+)$/s.exec(text);
-      if (match === null) throw new OptionError(`--image ${text}: allowed is ROLE=FILE`);
-      return [match[1]!, match[2]!];
-    }),
-  );
-}
-
-function openGiven(
-  given: ReadonlyMap<string, string>,
-  ref: ImageRef,
-  opened: FileSource[],
-): ImageSource | undefined {
-  const path = given.get(ref.role);
-  if (path === undefined) return undefined;
-  const source = openImage('--image', path);
-  opened.push(source);
-  return source;
-}
-
-function unusedImages(given: ReadonlyMap<string, string>, refs: readonly ImageRef[]): void {
-  for (const role of given.keys()) {
-    if (refs.some((ref) => ref.role === role)) continue;
-    const list = refs.length === 0 ? 'it has none' : `it has ${refs.map((ref) => ref.role).join(', ')}`;
-    throw new OptionError(`--image ${role}=: this trace has no image ${role}; ${list}`);
-  }
 }
 
 function report(

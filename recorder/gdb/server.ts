@@ -1,5 +1,5 @@
-/** The gdb remote protocol on a TCP port of this host. */
-import { createServer, type Server, type Socket } from 'node:net';
+/** The gdb remote protocol on a socket of this host. */
+import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Operation } from '../session/operation.ts';
 import type { Timeline } from '../session/timeline.ts';
@@ -7,9 +7,7 @@ import { GdbStub } from './stub.ts';
 
 export interface GdbServerOptions {
   readonly timeline: Timeline;
-  readonly host: string;
-  /** 0: any that is free. */
-  readonly port: number;
+  readonly listen: ListenOptions;
   monitor(command: string, cpu: number): Operation<string>;
   say(line: string): void;
   /** gdb said `kill`. */
@@ -32,7 +30,7 @@ export class GdbServer {
     const server = new GdbServer(options);
     await new Promise<void>((resolve, reject) => {
       server.#server.once('error', reject);
-      server.#server.listen(options.port, options.host, () => {
+      server.#server.listen(options.listen, () => {
         server.#server.off('error', reject);
         resolve();
       });
@@ -40,6 +38,7 @@ export class GdbServer {
     return server;
   }
 
+  /** Of TCP; 0 for another kind of socket. */
   get port(): number {
     const address = this.#server.address();
     return typeof address === 'object' && address !== null ? address.port : 0;

@@ -1,0 +1,60 @@
+/** `virtrace debug`: a recording under a debugger, gdb through a socket or the one in the terminal. */
+
+import { NODE_CODEC } from '../host/lz4.ts';
+import { openTrace } from '../host/open-trace.ts';
+import { Timeline } from '../session/timeline.ts';
+import { CommandError } from './errors.ts';
+import { readGdbAddress } from './gdb-option.ts';
+import { serveGdb } from './gdb-service.ts';
+import { GivenImages } from './given-images.ts';
+import type { CommandIo } from './io.ts';
+import { readRunning } from './machine-request.ts';
+import { buildSession } from './replay-command.ts';
+
+export const DEBUG_HELP = `Usage: virtrace debug FILE.vtrace [options]
+
+Opens a recording in a debugger that goes forwards and backwards.
+
+Options:
+  -s                 waits for gdb: the same as -gdb tcp::1234
+  -gdb ADDRESS       tcp::PORT (port 0: any free one) or unix:PATH; never beyond this host
+  --image ROLE=FILE  file for an image that is not in the trace (virtrace info lists the roles)
+  --block-limit N    at most N instructions per block; the result is the same, only slower
+  --tier TIER        interpreted or compiled; the result is the same
+  --json             with -s: the address as JSON on stdout
+`;
+
+export interface DebugOptions {
+  readonly s?: boolean;
+  readonly gdb?: string;
+  /** ROLE=FILE */
+  readonly image?: readonly string[];
+  readonly blockLimit?: string;
+  readonly tier?: string;
+  readonly json?: boolean;
+}
+
+/** A recording that is open for a debugger. */
+export interface OpenedRecording {
+  readonly file: string;
+  readonly timeline: Timeline;
+}
+
+export async function debugCommand(file: string, options: DebugOptions, io: CommandIo): Promise<number> {
+  const address = readGdbAddress(options.s, options.gdb);
+  const running = readRunning(options);
+  const given = new GivenImages(options.image ?? []);
+  const trace = openTrace(file);
+  try {
+    const { reader } = trace;
+    const image = given.open.bind(given);
+    const timeline = buildSession(() => new Timeline({ reader, codec: NODE_CODEC, image, running }));
+    given.check(reader.header.images);
+    const recording: OpenedRecording = { file, timeline };
+    if (address !== undefined) return await serveGdb(recording, address, options.json === true, io);
+    throw new CommandError('debug: the debugger in the terminal is not there yet; -s waits for gdb');
+  } finally {
+    given.close();
+    trace.close();
+  }
+}
