@@ -1,3 +1,4 @@
+import { announced } from './cpu-announced.ts';
 import { featuresOf } from './cpu-features.ts';
 import { CPU_MODEL_DATA, type CpuModelData, type CpuModelName } from './cpu-model-data.ts';
 
@@ -71,7 +72,8 @@ function getField(value: bigint, low: number): bigint {
  * and EL3 (virt-board.md 3.3); fields that say otherwise are set here (3.3 notes and 3.4).
  */
 function idRegisters(data: CpuModelData, options: CpuOptions): Map<string, bigint> {
-  const ids = new Map<string, bigint>(Object.entries(data.ids));
+  const ids = new Map<string, bigint>();
+  for (const [name, value] of Object.entries(data.ids)) ids.set(name, announced(name, value));
   const change = (name: string, low: number, field: bigint) => {
     ids.set(name, withField(ids.get(name) ?? 0n, low, field));
   };

@@ -1,7 +1,9 @@
 import { Decoder } from '../../engine/cpu/a64/decoder.ts';
 import type { CompiledEncoding } from '../../engine/cpu/a64/encoding.ts';
 import { A64_ENCODINGS } from '../../engine/cpu/a64/instruction-set.ts';
-import { sysregKey } from '../../engine/cpu/a64/sysreg-key.ts';
+import { SYSTEM_REGISTERS } from '../../engine/cpu/a64/sysregs.ts';
+import { announced } from '../../engine/cpu/cpu-announced.ts';
+import { CPU_MODEL_DATA, type CpuModelName } from '../../engine/cpu/cpu-model-data.ts';
 import type { Case } from './batch.ts';
 import { RESULT } from './layout.ts';
 
@@ -129,18 +131,9 @@ export function correctResult(cpu: string, c: Case, result: Uint32Array, pc: num
  * What the engine does not have yet of what its ID registers announce; compared as soon as it does. Not generated,
  * unless `present` is among the encodings.
  */
-const ID_REGISTERS_OF_SVE_AND_SME = [0, 1, 4, 5].map((op2) => sysregKey(3, 0, 0, 4, op2));
-
 const NOT_YET: readonly { readonly present: RegExp; readonly words: (word: number) => boolean }[] = [
   // XPACLRI, the only hint of FEAT_PAuth that does something with all keys disabled
   { present: /^XPAC/, words: (word) => word === 0xd503_20ff },
-  // ID_AA64PFR0_EL1, PFR1, ZFR0 and SMFR0: QEMU runs without SVE and SME.
-  {
-    present: /^never$/,
-    words: (word) =>
-      (word & 0xfff0_0000) >>> 0 === 0xd530_0000 &&
-      ID_REGISTERS_OF_SVE_AND_SME.includes((word >>> 5) & 0xffff),
-  },
   // CFINV, XAFLAG, AXFLAG
   {
     present: /^CFINV/,
@@ -148,8 +141,26 @@ const NOT_YET: readonly { readonly present: RegExp; readonly words: (word: numbe
   },
 ];
 
-/** Words that only later versions of the engine execute. */
-export function isNotYet(encodings: readonly { readonly name: string }[]): (word: number) => boolean {
+/** Keys of the ID registers in which the engine announces less than QEMU's model. */
+function heldBack(cpu: CpuModelName): ReadonlySet<number> {
+  const { ids } = CPU_MODEL_DATA[cpu];
+  const names = Object.keys(ids).filter((name) => announced(name, ids[name]!) !== ids[name]);
+  return new Set(SYSTEM_REGISTERS.filter(({ name }) => names.includes(name)).map(({ key }) => key));
+}
+
+/** A model of Armv8.1 or later, as QEMU has it. */
+export function isAfterArmv80(cpu: CpuModelName): boolean {
+  return (((CPU_MODEL_DATA[cpu].ids['ID_AA64ISAR0_EL1'] ?? 0n) >> 20n) & 15n) !== 0n;
+}
+
+/** Words that only later versions of the engine execute as QEMU does. */
+export function isNotYet(
+  cpu: CpuModelName,
+  encodings: readonly { readonly name: string }[],
+): (word: number) => boolean {
   const missing = NOT_YET.filter(({ present }) => !encodings.some((e) => present.test(e.name)));
-  return (word) => missing.some(({ words }) => words(word));
+  const registers = heldBack(cpu);
+  return (word) =>
+    missing.some(({ words }) => words(word)) ||
+    ((word & 0xfff0_0000) >>> 0 === 0xd530_0000 && registers.has((word >>> 5) & 0xffff));
 }

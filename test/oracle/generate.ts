@@ -5,7 +5,7 @@ import { SIMD_LDST_ENCODINGS } from '../../engine/cpu/a64/encodings-simd.ts';
 import { instructionSet } from '../../engine/cpu/a64/instruction-set.ts';
 import { type CpuModelName, makeCpuConfig } from '../../engine/cpu/cpu-models.ts';
 import type { Batch, Case, CodeAddress, Surroundings } from './batch.ts';
-import { isNeverGenerated, isNotYet, isOnlyLast } from './differences.ts';
+import { isAfterArmv80, isNeverGenerated, isNotYet, isOnlyLast } from './differences.ts';
 import {
   CASE,
   DUMP_BYTES,
@@ -94,7 +94,7 @@ export class Generator {
     // SPEC-GAP: PSTATE.BTYPE, of FEAT_BTI, is not there yet.
     this.#spsrCompared = config.features.has('FEAT_BTI') ? ~(3 << 10) >>> 0 : 0xffff_ffff;
     // FEAT_* of later architectures exist on max only.
-    this.#notYet = config.features.has('FEAT_LSE') ? isNotYet(decoder.encodings) : () => false;
+    this.#notYet = isAfterArmv80(options.cpu) ? isNotYet(options.cpu, decoder.encodings) : () => false;
     this.encodings.forEach((e, i) => {
       this.#index.set(e.name, i);
       if (options.classes !== undefined && !options.classes.test(e.name)) return;
@@ -103,8 +103,7 @@ export class Generator {
       if (DATA.has(e.name)) this.#data.push(i);
     });
     this.#unallocated =
-      !config.features.has('FEAT_LSE') &&
-      (options.classes === undefined || options.classes.test('UNALLOCATED'));
+      !isAfterArmv80(options.cpu) && (options.classes === undefined || options.classes.test('UNALLOCATED'));
     if (this.#lottery.length === 0 && !this.#unallocated)
       throw new Error(`no class matches ${options.classes}`);
   }

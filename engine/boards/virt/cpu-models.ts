@@ -16,8 +16,7 @@ export interface CpuModel {
 }
 
 const not32 = 'virtrace has no AArch32 yet; use cortex-a53, cortex-a57 or cortex-a72';
-const not64 =
-  'virtrace does not have its instructions and registers yet; use cortex-a53, cortex-a57 or cortex-a72';
+const not64 = 'virtrace has no SVE; use neoverse-n1 or max';
 
 /** In the order of `-cpu help`. The delete-me part is `refusal`: a model works once it has none. */
 export const CPU_MODELS: readonly CpuModel[] = [
@@ -46,7 +45,6 @@ export const CPU_MODELS: readonly CpuModel[] = [
     compatible: 'arm,cortex-a35',
     mte: false,
     description: 'Armv8.0-A, small',
-    refusal: not64,
   },
   {
     name: 'cortex-a53',
@@ -79,7 +77,6 @@ export const CPU_MODELS: readonly CpuModel[] = [
     compatible: 'arm,cortex-a76',
     mte: false,
     description: 'Armv8.2-A',
-    refusal: not64,
   },
   {
     name: 'a64fx',
@@ -97,7 +94,6 @@ export const CPU_MODELS: readonly CpuModel[] = [
     compatible: 'arm,neoverse-n1',
     mte: false,
     description: 'Armv8.2-A, server',
-    refusal: not64,
   },
   {
     name: 'max',
@@ -106,8 +102,7 @@ export const CPU_MODELS: readonly CpuModel[] = [
     // QEMU: describes max as the core it began as, so that guests find a binding they know.
     compatible: 'arm,cortex-a57',
     mte: true,
-    description: 'every feature the emulator has',
-    refusal: not64,
+    description: 'all that virtrace has (no SVE, SME, MTE)',
   },
   {
     name: 'host',

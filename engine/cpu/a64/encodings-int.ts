@@ -127,6 +127,8 @@ export const MEMORY_ENCODINGS: readonly Encoding[] = [
   { name: 'LDXP', pattern: '1 sz:1 001000 0 1 1 Rs:5 o0:1 Rt2:5 Rn:5 Rt:5' },
   { name: 'STLR', pattern: 'size:2 001000 1 0 0 Rs:5 1 Rt2:5 Rn:5 Rt:5' },
   { name: 'LDAR', pattern: 'size:2 001000 1 1 0 Rs:5 1 Rt2:5 Rn:5 Rt:5' },
+  { name: 'STLLR', pattern: 'size:2 001000 1 0 0 Rs:5 0 Rt2:5 Rn:5 Rt:5', feature: 'FEAT_LOR' },
+  { name: 'LDLAR', pattern: 'size:2 001000 1 1 0 Rs:5 0 Rt2:5 Rn:5 Rt:5', feature: 'FEAT_LOR' },
   {
     name: 'LDST_pair',
     pattern: 'opc:2 101 V:1 0 mode:2 L:1 imm7:7 Rt2:5 Rn:5 Rt:5',

@@ -183,6 +183,18 @@ export const lowerStructure: Lower = (w, t) => {
   else t.emit(uop('add'), base, base, s.postIndex.rm, 0, 0, 0, 0);
 };
 
+const loadOrdered: Lower = (w, t) => {
+  const size = w >>> 30;
+  align(t, regSp(rn(w)), size, false);
+  t.emit(LOADS[size]!.imm, dest(rd(w)), regSp(rn(w)), 0, 0, 0, 0, 0);
+};
+
+const storeOrdered: Lower = (w, t) => {
+  const size = w >>> 30;
+  align(t, regSp(rn(w)), size, true);
+  t.emit(STORES[size]!.imm, rd(w), regSp(rn(w)), 0, 0, 0, 0, 0);
+};
+
 const ACCESSES: { readonly [name: string]: Lower } = {
   LDST_pair: pair,
   LDST_unscaled: (w, t) => {
@@ -219,16 +231,11 @@ const ACCESSES: { readonly [name: string]: Lower } = {
     const size = (w >>> 30) & 1 ? 3 : 2;
     t.emit(uop(`stxp${8 << size}`), dest(rm(w)), regSp(rn(w)), rd(w), ra(w), 0, 0, 0);
   },
-  LDAR: (w, t) => {
-    const size = w >>> 30;
-    align(t, regSp(rn(w)), size, false);
-    t.emit(LOADS[size]!.imm, dest(rd(w)), regSp(rn(w)), 0, 0, 0, 0, 0);
-  },
-  STLR: (w, t) => {
-    const size = w >>> 30;
-    align(t, regSp(rn(w)), size, true);
-    t.emit(STORES[size]!.imm, rd(w), regSp(rn(w)), 0, 0, 0, 0, 0);
-  },
+  LDAR: loadOrdered,
+  STLR: storeOrdered,
+  // Limited ordering regions (FEAT_LOR): the one order there is serves.
+  LDLAR: loadOrdered,
+  STLLR: storeOrdered,
 };
 
 /** CheckSPAlignment comes first in all of them but prefetches. */

@@ -195,7 +195,7 @@ describe('readMachineRequest', () => {
     [{ accel: 'tcg,thread=multi' }, /^-accel thread=multi: CPUs take turns/],
     [
       { cpu: 'cortex-a99' },
-      '-cpu cortex-a99: unknown CPU type; allowed are cortex-a53, cortex-a57, cortex-a72',
+      '-cpu cortex-a99: unknown CPU type; allowed are cortex-a35, cortex-a53, cortex-a57, cortex-a72, cortex-a76, neoverse-n1, max',
     ],
     [{ cpu: 'cortex-a15' }, /^-cpu cortex-a15: virtrace has no AArch32 yet/],
     [{ cpu: 'cortex-a57,foo=1' }, "-cpu: unknown key 'foo'; allowed are model, aarch64, pmu"],
@@ -283,7 +283,7 @@ describe('readMachineRequest', () => {
   it('names what to give when -cpu is missing', () => {
     expect(() => readMachineRequest({})).toThrow(
       "-cpu is missing: the board's default, cortex-a15, is a 32-bit CPU that virtrace does not have yet; " +
-        'name one of cortex-a53, cortex-a57, cortex-a72, e.g. -cpu cortex-a57',
+        'name one of cortex-a35, cortex-a53, cortex-a57, cortex-a72, cortex-a76, neoverse-n1, max, e.g. -cpu cortex-a57',
     );
   });
 

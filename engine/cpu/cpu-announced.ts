@@ -1,0 +1,68 @@
+/**
+ * Fields of ID registers in which virtrace announces less than QEMU 7.2's model of the CPU, since it has not (or
+ * does not want to have) what the rest means. A row goes when what it keeps back works; nothing else has to be
+ * changed then. test/engine/cpu/cpu-announced.test.ts holds this list against the encodings table.
+ */
+export interface LimitedField {
+  readonly register: string;
+  /** Lowest bit of the 4-bit field. */
+  readonly low: number;
+  /** Greatest value that may be announced. 0xF, which says "none" where it occurs, stays. */
+  readonly most: number;
+  /** What is kept back. */
+  readonly features: readonly string[];
+}
+
+const field = (register: string, low: number, most: number, ...features: string[]): LimitedField => ({
+  register,
+  low,
+  most,
+  features,
+});
+
+export const LIMITED_FIELDS: readonly LimitedField[] = [
+  field('ID_AA64ISAR0_EL1', 20, 0, 'FEAT_LSE'),
+  field('ID_AA64ISAR0_EL1', 48, 0, 'FEAT_FHM'),
+  field('ID_AA64ISAR0_EL1', 52, 0, 'FEAT_FlagM', 'FEAT_FlagM2'),
+  field('ID_AA64ISAR0_EL1', 56, 0, 'FEAT_TLBIOS', 'FEAT_TLBIRANGE'),
+  field('ID_AA64ISAR0_EL1', 60, 0, 'FEAT_RNG'),
+  field('ID_AA64ISAR1_EL1', 4, 0, 'FEAT_PAuth'),
+  field('ID_AA64ISAR1_EL1', 24, 0, 'FEAT_PAuth'),
+  field('ID_AA64ISAR1_EL1', 12, 0, 'FEAT_JSCVT'),
+  field('ID_AA64ISAR1_EL1', 16, 0, 'FEAT_FCMA'),
+  field('ID_AA64ISAR1_EL1', 20, 0, 'FEAT_LRCPC', 'FEAT_LRCPC2'),
+  field('ID_AA64ISAR1_EL1', 32, 0, 'FEAT_FRINTTS'),
+  field('ID_AA64ISAR1_EL1', 36, 0, 'FEAT_SB'),
+  field('ID_AA64ISAR1_EL1', 44, 0, 'FEAT_BF16'),
+  field('ID_AA64PFR0_EL1', 32, 0, 'FEAT_SVE'),
+  field('ID_AA64PFR1_EL1', 0, 0, 'FEAT_BTI'),
+  field('ID_AA64PFR1_EL1', 24, 0, 'FEAT_SME'),
+  field('ID_AA64MMFR0_EL1', 0, 5, 'FEAT_LPA'),
+  field('ID_AA64MMFR0_EL1', 20, 1, 'FEAT_LPA2'),
+  field('ID_AA64MMFR0_EL1', 28, 0, 'FEAT_LPA2'),
+  field('ID_AA64MMFR0_EL1', 32, 2, 'FEAT_LPA2'),
+  field('ID_AA64MMFR0_EL1', 40, 2, 'FEAT_LPA2'),
+  field('ID_AA64MMFR1_EL1', 0, 0, 'FEAT_HAFDBS'),
+  field('ID_AA64MMFR1_EL1', 12, 0, 'FEAT_HPDS', 'FEAT_HPDS2'),
+  field('ID_AA64MMFR1_EL1', 20, 0, 'FEAT_PAN', 'FEAT_PAN2'),
+  field('ID_AA64MMFR2_EL1', 4, 0, 'FEAT_UAO'),
+  field('ID_AA64MMFR2_EL1', 16, 0, 'FEAT_LVA'),
+  field('ID_AA64MMFR2_EL1', 28, 0, 'FEAT_TTST'),
+  field('ID_AA64MMFR2_EL1', 60, 0, 'FEAT_E0PD'),
+];
+
+/** Registers that describe only what is kept back: SVE and SME. */
+export const LIMITED_REGISTERS: readonly string[] = ['ID_AA64ZFR0_EL1', 'ID_AA64SMFR0_EL1'];
+
+/** An ID register's value as virtrace announces it. */
+export function announced(register: string, value: bigint): bigint {
+  if (LIMITED_REGISTERS.includes(register)) return 0n;
+  let result = value;
+  for (const { register: name, low, most } of LIMITED_FIELDS) {
+    if (name !== register) continue;
+    const shift = BigInt(low);
+    const found = (result >> shift) & 15n;
+    if (found !== 15n && found > BigInt(most)) result = (result & ~(15n << shift)) | (BigInt(most) << shift);
+  }
+  return result;
+}
