@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the reference guest: Debian's arm64 kernel and an initramfs with busybox and the virtio modules.
-# Result: .guests/linux-arm64/Image and .guests/linux-arm64/initrd.cpio.gz. Does nothing if they are there and
+# Result: .guests/linux-arm64/Image and .guests/linux-arm64/initrd.cpio.gz; then scripts/guest-programs.sh adds
+# programs.cpio.gz. Does nothing if they are there and
 # nothing they are made of has changed. Packages are only downloaded and unpacked, never installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -39,15 +40,22 @@ fingerprint() {
   echo "${kernel##*/} ${busybox##*/}"
 }
 
+# The optional second RAM disk. Whatever happens to it, the reference guest is there.
+programs() {
+  bash scripts/guest-programs.sh || true
+}
+
 have_outputs() { [ -s $out/Image ] && [ -s $out/initrd.cpio.gz ]; }
 
 if have_outputs; then
   if [ ! -e $stamp ]; then
     echo "guests: $out was placed by hand; left as it is"
+    programs
     exit 0
   fi
   if [ "$(cat $stamp)" = "$(fingerprint)" ]; then
     echo "guests: $out is up to date"
+    programs
     exit 0
   fi
 fi
@@ -123,3 +131,4 @@ cp "$(newest "$work"/kernel/boot/vmlinuz-*)" "$work/Image"
 mv "$work/Image" "$work/initrd.cpio.gz" $out/
 fingerprint >$stamp
 echo "guests: $out holds ${kernel##*/} and $(wc -l <"$root/lib/modules/order") modules"
+programs

@@ -12,6 +12,8 @@ const LINUX = `${project}.guests/linux-arm64/`;
 
 export const LINUX_IMAGE = `${LINUX}Image`;
 export const LINUX_INITRD = `${LINUX}initrd.cpio.gz`;
+/** The same with Debian's own programs; may be missing where the other is there. */
+export const LINUX_PROGRAMS = `${LINUX}programs.cpio.gz`;
 /** `npm run guests` has been run. */
 export const hasLinux = existsSync(LINUX_IMAGE) && existsSync(LINUX_INITRD);
 
