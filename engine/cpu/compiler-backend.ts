@@ -265,7 +265,7 @@ export class CompilerBackend implements Backend {
     const offset = this.operands[operand] * 16;
     if (offset !== 0) this.c.i32(offset).op('i32_add');
   }
-  access(write: boolean, unprivileged: boolean, bytes: number, hit: () => void, miss: () => void): void {
+  access(write: boolean, unprivileged: boolean, bytes: number, hit: () => void, miss: () => void, aligned = false): void {
     const { c } = this;
     const offset = (write ? TLB_BYTES : 0) + (unprivileged ? TLB_SET : 0);
     c.get(LOCAL.TLB);
@@ -274,8 +274,9 @@ export class CompilerBackend implements Backend {
     c.i64(8).op('i64_shr_u').op('i32_wrap_i64').i32((TLB_ENTRIES - 1) << 4).op('i32_and').op('i32_add');
     c.tee(LOCAL.ENTRY).mem('i64_load', offset);
     this.get64(0);
-    if (bytes > 1) c.i64(bytes - 1).op('i64_add');
-    c.i64(-4096, -1).op('i64_and').op('i64_eq').if();
+    if (bytes > 1 && !aligned) c.i64(bytes - 1).op('i64_add');
+    // Of an aligned access the low bits must be clear, as those of the tag are.
+    c.i64(aligned ? -4096 | (bytes - 1) : -4096, -1).op('i64_and').op('i64_eq').if();
     this.get64(0);
     c.op('i32_wrap_i64').get(LOCAL.ENTRY).mem('i32_load', offset + 8).op('i32_add');
     this.set32(0);

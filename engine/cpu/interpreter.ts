@@ -117,14 +117,15 @@ class InterpreterBackend implements Backend {
   vreg(operand: Operand): void {
     this.c.get(CPU).get(OP).mem('i32_load8_u', OPERAND_BYTE[operand]).i32(4).op('i32_shl').op('i32_add');
   }
-  access(write: boolean, unprivileged: boolean, bytes: number, hit: () => void, miss: () => void): void {
+  access(write: boolean, unprivileged: boolean, bytes: number, hit: () => void, miss: () => void, aligned = false): void {
     const { c } = this;
     const offset = (write ? TLB_BYTES : 0) + (unprivileged ? TLB_SET : 0);
     tlbEntry(c, TLB, () => this.get64(0));
     c.tee(ENTRY).mem('i64_load', offset);
     this.get64(0);
-    if (bytes > 1) c.i64(bytes - 1).op('i64_add');
-    c.i64(-4096, -1).op('i64_and').op('i64_eq').if();
+    if (bytes > 1 && !aligned) c.i64(bytes - 1).op('i64_add');
+    // Of an aligned access the low bits must be clear, as those of the tag are.
+    c.i64(aligned ? -4096 | (bytes - 1) : -4096, -1).op('i64_and').op('i64_eq').if();
     this.get64(0);
     c.op('i32_wrap_i64').get(ENTRY).mem('i32_load', offset + 8).op('i32_add');
     this.set32(0);

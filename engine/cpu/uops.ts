@@ -11,7 +11,11 @@
 import { overflow, signAndZero } from './flags.ts';
 import { ACC_UNPRIVILEGED } from './helpers/heap-layout.ts';
 import { CPU_DAIF, CPU_EXCLUSIVE, CPU_Q } from './helpers/layout.ts';
+import { define } from './uop-table.ts';
+import './uops-extensions.ts';
 import type { Code, MemName, OpName } from './wasm/emitter.ts';
+
+export { UOPS, type Uop, type UopKind, uop } from './uop-table.ts';
 
 export type Operand = 'd' | 'n' | 'm' | 'a';
 export type Flag = 'N' | 'Z' | 'C' | 'V';
@@ -54,9 +58,10 @@ export interface Backend {
   vreg(operand: Operand): void;
   /**
    * Inline TLB lookup for `bytes` at the i64 address in scratch 0. On a hit runs `hit` with the host address
-   * in i32 scratch 0; else `miss`, which calls slow paths and `exitIfAsked`.
+   * in i32 scratch 0; else `miss`, which calls slow paths and `exitIfAsked`. `aligned`: what is not aligned to its
+   * size is a miss.
    */
-  access(write: boolean, unprivileged: boolean, bytes: number, hit: Thunk, miss: Thunk): void;
+  access(write: boolean, unprivileged: boolean, bytes: number, hit: Thunk, miss: Thunk, aligned?: boolean): void;
   /** Calls a helper by name; arguments are on the stack. */
   call(helper: Helper): void;
   /** Pushes the descriptor of a slow access (adds ACC_SINGLE where due). */
@@ -75,50 +80,13 @@ export const HELPERS = {
   store_exclusive_pair: { params: ['i32', 'i64', 'i64', 'i64', 'i32'], result: 'i32' },
   alignment_fault: { params: ['i32', 'i64', 'i32'], result: undefined },
   sp_alignment_fault: { params: ['i32'], result: undefined },
+  atomic: { params: ['i32', 'i64', 'i64', 'i64', 'i32', 'i32'], result: 'i64' },
+  pair_for_update: { params: ['i32', 'i64', 'i32'], result: undefined },
   zero_block: { params: ['i32', 'i64', 'i32'], result: undefined },
   plain_flags: { params: ['i32'], result: undefined },
   fetch_block: { params: ['i32', 'i64'], result: 'i32' },
 } as const;
 export type Helper = keyof typeof HELPERS;
-
-export type UopKind =
-  /** Falls through to the next micro-op. */
-  | 'plain'
-  /** Pushes an i32 condition; goes to block start + low half of imm if true, else + high half (both signed). */
-  | 'branch-if'
-  /** Goes to block start + low half of imm. */
-  | 'branch'
-  /** Goes to the address in n. */
-  | 'branch-register'
-  /** Leaves to the host side; the instruction has not been executed. */
-  | 'host'
-  /** Runs `emit`, then goes to block start + low half of imm, leaving if an interrupt is now deliverable. */
-  | 'unmask';
-
-export interface Uop {
-  readonly name: string;
-  readonly code: number;
-  readonly kind: UopKind;
-  /** Touches guest memory: may leave the block. */
-  readonly memory: boolean;
-  readonly emit: (b: Backend) => void;
-}
-
-export const UOPS: Uop[] = [];
-const byName = new Map<string, Uop>();
-
-function define(name: string, emit: (b: Backend) => void, kind: UopKind = 'plain', memory = false): void {
-  const uop = { name, code: UOPS.length, kind, memory, emit };
-  UOPS.push(uop);
-  byName.set(name, uop);
-}
-
-/** The code of a micro-op by name; throws for a name that does not exist. */
-export function uop(name: string): number {
-  const found = byName.get(name);
-  if (found === undefined) throw new Error(`no micro-op '${name}'`);
-  return found.code;
-}
 
 /* ---------------------------------------------------------------- small pieces */
 

@@ -52,7 +52,7 @@ const NOP = 0xd503_201f;
 /** Fields that may name a destination. */
 const DESTINATIONS = ['Rd', 'Rt', 'Rt2', 'Rs'];
 /** Encodings with an address in Xn that the generator aims; `aligned` ones fault otherwise. */
-const isAligned = (name: string): boolean => /^(LDX|STX|LDA|STL)/.test(name);
+const isAligned = (name: string): boolean => /^(LDX|STX|LDA|LDL|STL|LDOP|SWP|CAS)/.test(name);
 
 export interface GeneratorOptions {
   readonly cpu: CpuModelName;
@@ -250,6 +250,7 @@ class CaseMaker {
       const f = fields.get(d);
       if (f !== undefined) this.#written |= 1 << ((word >>> f.lo) & 31);
     }
+    if (name === 'CASP') this.#written |= 2 << ((word >>> 16) & 31);
     if (/_pre|_post|LDST_pair/.test(name)) this.#written |= 1 << ((word >>> 5) & 31);
     if (name === 'BL' || name === 'BLR') this.#written |= 1 << 30;
   }
@@ -335,6 +336,7 @@ class CaseMaker {
     if (counter === undefined) return false;
     // A store-exclusive that is not armed must not be aimed by what the loop computes.
     if (this.#g.onlyLast(e, word) || e.name.startsWith('STX')) return true;
+    if (e.name === 'CASP' && (((word >>> 16) & 31) | 1) === counter) return true;
     if (((word >>> 5) & 31) === counter && /_pre|_post|LDST_pair/.test(e.name)) return true;
     return DESTINATIONS.some((d) => {
       const f = e.fields.get(d);
@@ -380,12 +382,14 @@ class CaseMaker {
     // Whether a store-exclusive succeeds after other stores, and what it checks first if not, is open.
     const alone = e.name.startsWith('STX');
     if (alone && this.#loadExclusive) return false;
-    if (!this.#isFree(n)) return !alone && (this.#fixed & (1 << n)) !== 0 && random.chance(60);
+    // QEMU: LDAPR does not check the alignment.
+    const mustAlign = alone || e.name === 'LDAPR';
+    if (!this.#isFree(n)) return !mustAlign && (this.#fixed & (1 << n)) !== 0 && random.chance(60);
     const aim: Aim = alone
       ? { kinds: ['rw'], aligned: true }
-      : { aligned: isAligned(e.name) && random.chance(85) };
+      : { aligned: e.name === 'LDAPR' || (isAligned(e.name) && random.chance(85)) };
     let base = targetAddress(random, this.#around.tables.kinds, aim);
-    if (random.chance(97) || alone) {
+    if (random.chance(97) || mustAlign) {
       base -= BigInt(immediateOffset(e, word));
       if (e.name === 'LDST_reg') {
         const { rm, value, offset } = registerOffset(word, random);

@@ -23,6 +23,8 @@ export function immediateOffset(e: CompiledEncoding, word: number): number {
       return field(word, 23, 2) === 1 ? 0 : signed(field(word, 15, 7), 7) * 2 ** scale;
     }
     case 'LDST_unscaled':
+    case 'LDAPUR':
+    case 'STLUR':
     case 'LDST_unpriv':
     case 'LDST_pre':
       return signed(field(word, 12, 9), 9);

@@ -1,4 +1,5 @@
 import type { Encoding } from './encoding.ts';
+import { LATER_BRANCH, LATER_DATA, LATER_MEMORY } from './encodings-later.ts';
 
 /**
  * A64 integer, branch, system, and load/store encodings (Arm ARM DDI 0487, C4.1). One entry is one encoding
@@ -23,6 +24,7 @@ export function validBitMask(word: number): boolean {
 const narrowShift = (word: number): boolean => word >>> 31 === 1 || field(word, 15, 1) === 0;
 
 export const DATA_ENCODINGS: readonly Encoding[] = [
+  ...LATER_DATA,
   { name: 'ADR', pattern: '0 immlo:2 10000 immhi:19 Rd:5' },
   { name: 'ADRP', pattern: '1 immlo:2 10000 immhi:19 Rd:5' },
   { name: 'ADDSUB_imm', pattern: 'sf:1 op:1 S:1 100010 sh:1 imm12:12 Rn:5 Rd:5' },
@@ -79,6 +81,7 @@ export const DATA_ENCODINGS: readonly Encoding[] = [
 ];
 
 export const BRANCH_ENCODINGS: readonly Encoding[] = [
+  ...LATER_BRANCH,
   { name: 'B', pattern: '0 00101 imm26:26' },
   { name: 'BL', pattern: '1 00101 imm26:26' },
   { name: 'B_cond', pattern: '01010100 imm19:19 0 cond:4' },
@@ -119,6 +122,7 @@ const allocatedNoPrefetch = (w: number): boolean =>
   allocatedSingle(w) && !(field(w, 26, 1) === 0 && w >>> 30 === 3 && field(w, 22, 2) === 2);
 
 export const MEMORY_ENCODINGS: readonly Encoding[] = [
+  ...LATER_MEMORY,
   { name: 'LDR_lit', pattern: 'opc:2 011 0 00 imm19:19 Rt:5' },
   { name: 'LDR_lit_simd', pattern: 'opc:2 011 1 00 imm19:19 Rt:5', where: (w) => w >>> 30 !== 3 },
   { name: 'STXR', pattern: 'size:2 001000 0 0 0 Rs:5 o0:1 Rt2:5 Rn:5 Rt:5' },
@@ -127,8 +131,6 @@ export const MEMORY_ENCODINGS: readonly Encoding[] = [
   { name: 'LDXP', pattern: '1 sz:1 001000 0 1 1 Rs:5 o0:1 Rt2:5 Rn:5 Rt:5' },
   { name: 'STLR', pattern: 'size:2 001000 1 0 0 Rs:5 1 Rt2:5 Rn:5 Rt:5' },
   { name: 'LDAR', pattern: 'size:2 001000 1 1 0 Rs:5 1 Rt2:5 Rn:5 Rt:5' },
-  { name: 'STLLR', pattern: 'size:2 001000 1 0 0 Rs:5 0 Rt2:5 Rn:5 Rt:5', feature: 'FEAT_LOR' },
-  { name: 'LDLAR', pattern: 'size:2 001000 1 1 0 Rs:5 0 Rt2:5 Rn:5 Rt:5', feature: 'FEAT_LOR' },
   {
     name: 'LDST_pair',
     pattern: 'opc:2 101 V:1 0 mode:2 L:1 imm7:7 Rt2:5 Rn:5 Rt:5',

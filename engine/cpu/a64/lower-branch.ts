@@ -81,4 +81,5 @@ export const LOWER_BRANCH: { readonly [name: string]: Lower } = {
   DSB: nothing,
   DMB: nothing,
   ISB: nothing,
+  SB: nothing,
 };

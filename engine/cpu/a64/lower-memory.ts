@@ -1,5 +1,6 @@
 import { SLOT_T0 } from '../helpers/layout.ts';
 import { uop } from '../uops.ts';
+import { ATOMICS } from './lower-atomic.ts';
 import { extended } from './lower-data.ts';
 import { dest, type Lower, type Lowering, ra, rd, regSp, rm, rn, sign } from './lowering.ts';
 import { expandStructure } from './simd-structure.ts';
@@ -195,6 +196,15 @@ const storeOrdered: Lower = (w, t) => {
   t.emit(STORES[size]!.imm, rd(w), regSp(rn(w)), 0, 0, 0, 0, 0);
 };
 
+/** Like an unscaled access, but the address must be aligned. */
+const orderedUnscaled: Lower = (w, t) => {
+  const a = decodeSingle(w)!;
+  t.emit(ADD_I, T0, regSp(rn(w)), 0, 0, 0, imm9(w), imm9(w) < 0 ? -1 : 0);
+  align(t, T0, a.scale, a.isStore);
+  t.emit(a.ops.imm, a.d, T0, 0, 0, 0, 0, 0);
+  if (a.narrow) t.emit(W, a.d, 0, 0, 0, 0, 0, 0);
+};
+
 const ACCESSES: { readonly [name: string]: Lower } = {
   LDST_pair: pair,
   LDST_unscaled: (w, t) => {
@@ -233,9 +243,13 @@ const ACCESSES: { readonly [name: string]: Lower } = {
   },
   LDAR: loadOrdered,
   STLR: storeOrdered,
-  // Limited ordering regions (FEAT_LOR): the one order there is serves.
+  // FEAT_LOR and FEAT_LRCPC: the one order there is serves.
   LDLAR: loadOrdered,
   STLLR: storeOrdered,
+  LDAPR: loadOrdered,
+  LDAPUR: orderedUnscaled,
+  STLUR: orderedUnscaled,
+  ...ATOMICS,
 };
 
 /** CheckSPAlignment comes first in all of them but prefetches. */

@@ -124,4 +124,9 @@ export const LOWER_SYSTEM: { readonly [name: string]: Lower } = {
   MSR_reg: writeRegister,
   MSR_imm: writeImmediate,
   SYS: system,
+  CFINV: (_w, t) => t.emit(uop('cfinv'), 0, 0, 0, 0, 0, 0, 0),
+  XAFLAG: (_w, t) => t.emit(uop('xaflag'), 0, 0, 0, 0, 0, 0, 0),
+  AXFLAG: (_w, t) => t.emit(uop('axflag'), 0, 0, 0, 0, 0, 0, 0),
+  RMIF: (w, t) => t.emit(uop('rmif'), 0, (w >>> 5) & 31, 0, 0, w & 15, (w >>> 15) & 63, 0),
+  SETF: (w, t) => t.emit(uop('setf'), 0, (w >>> 5) & 31, 0, 0, (w >>> 14) & 1 ? 16 : 8, 0, 0),
 };

@@ -40,7 +40,7 @@ declare function unshare(frame: u32): void;
 @external("env", "watched")
 declare function watched(cpu: usize, index: u32, pa: f64, bytes: u32, isWrite: u32): u32;
 
-function fault(cpu: usize, va: u64, dfsc: u32, isWrite: u32): void {
+export function fault(cpu: usize, va: u64, dfsc: u32, isWrite: u32): void {
   store<u64>(cpu, va, CPU_ADDR);
   store<u32>(cpu, dfsc & 0x3f, CPU_FAULT);
   store<u32>(cpu, isWrite << 6, CPU_FAULT_ISS);
@@ -49,7 +49,7 @@ function fault(cpu: usize, va: u64, dfsc: u32, isWrite: u32): void {
 
 // @ts-ignore: decorator
 @inline
-function accessEl(cpu: usize, desc: u32): u32 {
+export function accessEl(cpu: usize, desc: u32): u32 {
   const el = load<u32>(cpu, CPU_EL);
   return desc & ACC_UNPRIVILEGED && el == 1 ? 0 : el;
 }
@@ -74,9 +74,9 @@ const NOT_WATCHED: u32 = 0;
 /** A byte of the page is watched, so the TLB must not know the page. */
 const PAGE_WATCHED: u32 = 1;
 /** Stop before the access; CPU_EXIT is set. */
-const STOP: u32 = 2;
+export const STOP: u32 = 2;
 
-function checkWatches(cpu: usize, va: u64, pa: u64, bytes: u32, kind: u32): u32 {
+export function checkWatches(cpu: usize, va: u64, pa: u64, bytes: u32, kind: u32): u32 {
   const list = load<u32>(G_WATCH_LIST);
   const count = load<u32>(G_WATCH_COUNT);
   let result = NOT_WATCHED;

@@ -3,6 +3,7 @@ export * from "./fp-scalar";
 export * from "./memory";
 export * from "./mmu";
 export * from "./access";
+export * from "./atomics";
 export * from "./fp-vector";
 export * from "./fp-vector-convert";
 export * from "./simd-three-same";
