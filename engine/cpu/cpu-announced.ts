@@ -21,15 +21,10 @@ const field = (register: string, low: number, most: number, ...features: string[
 });
 
 export const LIMITED_FIELDS: readonly LimitedField[] = [
-  field('ID_AA64ISAR0_EL1', 48, 0, 'FEAT_FHM'),
   field('ID_AA64ISAR0_EL1', 56, 0, 'FEAT_TLBIOS', 'FEAT_TLBIRANGE'),
   field('ID_AA64ISAR0_EL1', 60, 0, 'FEAT_RNG'),
   field('ID_AA64ISAR1_EL1', 4, 0, 'FEAT_PAuth'),
   field('ID_AA64ISAR1_EL1', 24, 0, 'FEAT_PAuth'),
-  field('ID_AA64ISAR1_EL1', 12, 0, 'FEAT_JSCVT'),
-  field('ID_AA64ISAR1_EL1', 16, 0, 'FEAT_FCMA'),
-  field('ID_AA64ISAR1_EL1', 32, 0, 'FEAT_FRINTTS'),
-  field('ID_AA64ISAR1_EL1', 44, 0, 'FEAT_BF16'),
   field('ID_AA64PFR0_EL1', 32, 0, 'FEAT_SVE'),
   field('ID_AA64PFR1_EL1', 0, 0, 'FEAT_BTI'),
   field('ID_AA64PFR1_EL1', 24, 0, 'FEAT_SME'),

@@ -12,11 +12,11 @@ import { Code, I32, I64, type ValueType } from './wasm/emitter.ts';
 export const HELPER_UOP = uop('helper');
 
 /** Instruction helpers that touch X registers or the flags; all others work on V registers, FPCR and FPSR only. */
-const TOUCHES_X = new Set([
+export const TOUCHES_X = new Set([
   'op_cvtf_gen', 'op_cvtf_gen_fixed', 'op_fcvt_gen', 'op_fcvtz_gen_fixed', 'op_fmov_from_top', 'op_fmov_from_v',
-  'op_fmov_to_top', 'op_fmov_to_v', 'op_UMOV', 'op_SMOV', 'op_DUP_gen', 'op_INS_gen', 'op_CRC32',
+  'op_fmov_to_top', 'op_fmov_to_v', 'op_UMOV', 'op_SMOV', 'op_DUP_gen', 'op_INS_gen', 'op_CRC32', 'op_fjcvtzs',
 ]);
-const TOUCHES_FLAGS = new Set(['op_fcmp', 'op_fccmp', 'op_fcsel']);
+export const TOUCHES_FLAGS = new Set(['op_fcmp', 'op_fccmp', 'op_fcsel', 'op_fjcvtzs']);
 
 /** Where a register slot is kept in CPU state. */
 const slotOffset = (slot: number): number => slot * 8;

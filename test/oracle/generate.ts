@@ -5,7 +5,7 @@ import { SIMD_LDST_ENCODINGS } from '../../engine/cpu/a64/encodings-simd.ts';
 import { instructionSet } from '../../engine/cpu/a64/instruction-set.ts';
 import { type CpuModelName, makeCpuConfig } from '../../engine/cpu/cpu-models.ts';
 import type { Batch, Case, CodeAddress, Surroundings } from './batch.ts';
-import { isAfterArmv80, isNeverGenerated, isNotYet, isOnlyLast } from './differences.ts';
+import { isAfterArmv80, isNeverGenerated, isNotYet, isOnlyLast, spsrCompared } from './differences.ts';
 import {
   CASE,
   DUMP_BYTES,
@@ -91,10 +91,11 @@ export class Generator {
     const { decoder } = instructionSet(config.features);
     this.encodings = decoder.encodings;
     this.#find = (word) => decoder.find(word);
-    // SPEC-GAP: PSTATE.BTYPE, of FEAT_BTI, is not there yet.
-    this.#spsrCompared = config.features.has('FEAT_BTI') ? ~(3 << 10) >>> 0 : 0xffff_ffff;
+    this.#spsrCompared = spsrCompared(options.cpu, config.features);
     // FEAT_* of later architectures exist on max only.
-    this.#notYet = isAfterArmv80(options.cpu) ? isNotYet(options.cpu, decoder.encodings) : () => false;
+    this.#notYet = isAfterArmv80(options.cpu)
+      ? isNotYet(options.cpu, decoder.encodings, config.features)
+      : () => false;
     this.encodings.forEach((e, i) => {
       this.#index.set(e.name, i);
       if (options.classes !== undefined && !options.classes.test(e.name)) return;
@@ -554,7 +555,10 @@ class CaseMaker {
     const mode = random.chance(75) ? random.pick([0, 4, 5]) : random.below(16);
     // M[4]: AArch32 is not compared. D, A, I and F stay masked.
     const spsr = ((random.u32() & 0xffff_fc00 & ~(1 << 22)) | 0x3c0 | mode) >>> 0;
-    this.#setRegister(b, BigInt(random.chance(70) ? (spsr & 0xf000_03ff) >>> 0 : spsr));
+    this.#setRegister(
+      b,
+      BigInt(random.chance(70) ? (spsr & 0xf000_03ff) >>> 0 : (spsr & this.#around.spsrCompared) >>> 0),
+    );
     const msr = this.#g.indexOf('MSR_reg');
     this.#emit(moveToSysreg(ELR_EL1, a), msr);
     this.#emit(moveToSysreg(SPSR_EL1, b), msr);

@@ -14,7 +14,7 @@ import {
 } from "./softfloat";
 import { add, div, mul, mulAdd, mulx, recipStep, rsqrtStep, sqrt, sub } from "./softfloat-arith";
 import { EQUAL, GREATER, LESS, compare, max, maxNum, min, minNum } from "./softfloat-compare";
-import { fromFixed, roundInt, toFixed } from "./softfloat-convert";
+import { fromFixed, roundInt, roundIntN, toFixed } from "./softfloat-convert";
 import {
   recipEstimate,
   recipExponent,
@@ -117,6 +117,10 @@ export const SCVTF: i32 = 28;
 export const UCVTF: i32 = 29;
 export const URECPE: i32 = 30;
 export const URSQRTE: i32 = 31;
+export const RINT32Z: i32 = 32;
+export const RINT32X: i32 = 33;
+export const RINT64Z: i32 = 34;
+export const RINT64X: i32 = 35;
 
 /** Sign-extends an element to 64 bits. */
 @inline
@@ -158,6 +162,10 @@ export function unary(op: i32, sz: i32, a: u64, env: u32): u64 {
     case CVTAU: return toFixed(sz, a, 0, true, bits, env, ROUND_TIEAWAY);
     case SCVTF: return fromFixed(sz, extend(sz, a), 0, false, env, rmode(env));
     case UCVTF: return fromFixed(sz, a, 0, true, env, rmode(env));
+    case RINT32Z: return roundIntN(sz, a, env, ROUND_ZERO, 32);
+    case RINT32X: return roundIntN(sz, a, env, rmode(env), 32);
+    case RINT64Z: return roundIntN(sz, a, env, ROUND_ZERO, 64);
+    case RINT64X: return roundIntN(sz, a, env, rmode(env), 64);
     case URECPE: return unsignedRecipEstimate(<u32>a);
     default: return unsignedRsqrtEstimate(<u32>a);
   }

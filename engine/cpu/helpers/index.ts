@@ -6,6 +6,8 @@ export * from "./access";
 export * from "./atomics";
 export * from "./fp-vector";
 export * from "./fp-vector-convert";
+export * from "./fp-later";
+export * from "./fp-bfloat";
 export * from "./simd-three-same";
 export * from "./simd-three-different";
 export * from "./simd-two-reg";

@@ -28,6 +28,7 @@ import {
   round,
   roundsUp,
   sigOf,
+  signBit,
   signed,
 } from "./softfloat";
 import { mayBeFast, plain64 } from "./softfloat-fast";
@@ -87,6 +88,63 @@ export function roundInt(sz: i32, a: u64, env: u32, mode: u32, exact: bool): u64
   }
   if (rest != 0 && exact) raise(IXC);
   return r | signed(sz, sign);
+}
+
+/**
+ * FPRoundIntN (FRINT32Z and its like): as FPRoundInt with inexactness reported, but what does not fit into a signed
+ * integer of `width` bits, NaNs and infinities included, becomes the smallest of these integers.
+ */
+export function roundIntN(sz: i32, a: u64, env: u32, mode: u32, width: i32): u64 {
+  a = flushInput(sz, a, env);
+  const smallest = signBit(sz) | (<u64>(bias(sz) + width - 1) << fracBits(sz));
+  if (magnitude(sz, a) >= infinity(sz)) {
+    raise(IOC);
+    return smallest;
+  }
+  // What rounds to a power of two by a carry is no fraction any more: compared as rounded.
+  const r = roundInt(sz, a, env, mode, false);
+  if (magnitude(sz, r) >= magnitude(sz, smallest) && r != smallest) {
+    raise(IOC);
+    return smallest;
+  }
+  if (r != a) raise(IXC);
+  return r;
+}
+
+/** FPToFixedJS: truncation modulo 2^32. `exactJs()` then says whether the value was such an integer, -0 excluded. */
+export function toFixedJs(a: u64, env: u32): u64 {
+  const original = a;
+  exact = false;
+  a = flushInput(3, a, env);
+  if (magnitude(3, a) >= infinity(3)) {
+    raise(IOC);
+    return 0;
+  }
+  if (isZero(3, a)) {
+    exact = original == 0;
+    return 0;
+  }
+  const sign = isNegative(3, a);
+  const exp = expOf(3, a);
+  const sig = sigOf(3, a);
+  let int: u64 = 0;
+  let rest: u64 = 0;
+  if (exp < 0) rest = sig;
+  else if (exp < 63) {
+    int = sig >> (63 - exp);
+    rest = sig << (exp + 1);
+  } else if (exp < 63 + 64) int = sig << (exp - 63);
+  const limit: u64 = 0x7fffffff + <u64>sign;
+  if (exp > 63 || int > limit) raise(IOC);
+  else if (rest != 0) raise(IXC);
+  else exact = true;
+  return (sign ? 0 - int : int) & 0xffffffff;
+}
+
+let exact: bool = false;
+
+export function exactJs(): bool {
+  return exact;
 }
 
 /** FPToFixed to an integer of `width` (16, 32 or 64) bits, zero-extended here, with `fbits` fraction bits. */

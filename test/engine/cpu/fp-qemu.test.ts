@@ -19,9 +19,15 @@ function describeCase(c: Case): string {
 
 /**
  * QEMU: 7.2 sign-extends the 16-bit result of FCVTZS (scalar, fixed-point, half) to 32 bits. The architecture
- * clears everything above the element: V[d] = ZeroExtend(result).
+ * clears everything above the element: V[d] = ZeroExtend(result). It also sets Z after FJCVTZS of a positive denormal
+ * that was flushed to zero, where FPToFixedJS does not.
  */
-function withoutDefects(name: string, insn: number, o: Outcome): Outcome {
+function withoutDefects(name: string, { insn, fpcr, v }: Case, o: Outcome): Outcome {
+  if (name === 'FJCVTZS') {
+    const n = v[2 * ((insn >>> 5) & 31)]!;
+    const isFlushed = (fpcr & (1 << 24)) !== 0 && n > 0n && n < 1n << 52n;
+    return isFlushed ? { ...o, nzcv: 0 } : o;
+  }
   if (name !== 'FCVTZS_fixed_scalar_h') return o;
   const d = 2 * (insn & 31);
   return { ...o, v: o.v.map((x, i) => (i === d ? x & 0xffffn : x)) };
@@ -90,7 +96,7 @@ describe.skipIf(!hasQemu())('floating point against QEMU', () => {
       );
       part.forEach(({ e, c }, i) => {
         const ours = show(run(c, e));
-        const expected = show(withoutDefects(e.name, c.insn, theirs[i]!));
+        const expected = show(withoutDefects(e.name, c, theirs[i]!));
         if (ours === expected) return;
         const n = (count.get(e.name) ?? 0) + 1;
         count.set(e.name, n);

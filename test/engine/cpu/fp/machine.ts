@@ -3,14 +3,14 @@ import { FP_ENCODINGS } from '../../../../engine/cpu/a64/encodings-fp.ts';
 import { HELPERS_WASM } from '../../../../engine/cpu/helpers.wasm.ts';
 
 /* Offsets from engine/cpu/helpers/layout.ts, which is outside the test's TypeScript project on purpose. */
-const CPU = 0x0010_0000;
-const CPU_N = 0x158;
-const CPU_C = 0x160;
-const CPU_V = 0x164;
+export const CPU = 0x0010_0000;
+export const CPU_N = 0x158;
+export const CPU_C = 0x160;
+export const CPU_V = 0x164;
 const CPU_FPCR = 0x1c8;
 const CPU_FPSR = 0x1cc;
-const CPU_Z = 0x1d0;
-const CPU_Q = 0x200;
+export const CPU_Z = 0x1d0;
+export const CPU_Q = 0x200;
 
 /** One instruction with everything it can depend on. */
 export interface Case {
@@ -61,7 +61,7 @@ for (const { kind, name } of WebAssembly.Module.imports(module)) {
   };
 }
 const instance = new WebAssembly.Instance(module, { env });
-const view = new DataView(memory.buffer);
+export const view = new DataView(memory.buffer);
 const ENCODINGS = FP_ENCODINGS.map((e) => ({ ...compileEncoding(e), helper: e.helper }));
 
 export type CompiledFp = (typeof ENCODINGS)[number];

@@ -296,6 +296,32 @@ export class Reference {
     return this.#roundSum(f, plus(w.value, times(u.value, v.value)));
   }
 
+  /** FPMulAddH: halves a and b, single c. A NaN of a half is processed as one, then converted. */
+  mulAddH(half: Format, f: Format, c: bigint, a: bigint, b: bigint): bigint {
+    const wide = (bits: bigint): bigint => {
+      const frac = bits & ((1n << BigInt(half.frac)) - 1n);
+      return this.#infinity(f, bits >> 15n === 1n) | (frac << BigInt(f.frac - half.frac));
+    };
+    const [u, v] = [this.#unpack(half, a), this.#unpack(half, b)];
+    const w = this.#unpack(f, c);
+    const kinds = [w.kind, u.kind, v.kind];
+    for (const kind of ['SNaN', 'QNaN'] as const) {
+      const at = kinds.indexOf(kind);
+      if (at < 0) continue;
+      const improper = kinds.slice(1).includes('Infinity') && kinds.slice(1).includes('Zero');
+      if (w.kind === 'QNaN' && improper) return this.#invalid(f);
+      return at === 0 ? this.#processNaN(f, kind, c) : wide(this.#processNaN(half, kind, at === 1 ? a : b));
+    }
+    // All halves are singles: exact, and flushed above.
+    const exact = (x: Unpacked): bigint =>
+      x.kind === 'Nonzero'
+        ? new Reference(0).#round(f, x.value)
+        : x.kind === 'Zero'
+          ? this.#signed(f, x.sign, 0n)
+          : this.#infinity(f, x.sign);
+    return this.mulAdd(f, c, exact(u), exact(v));
+  }
+
   #step(f: Format, a: bigint, b: bigint, constant: bigint, divisor: bigint): bigint {
     const negated = this.neg(f, a);
     const u = this.#unpack(f, negated);
@@ -380,6 +406,35 @@ export class Reference {
     const result = int === 0n ? this.#signed(f, u.sign, 0n) : this.#round(f, rational(int), 'ZERO');
     if (error && exact) this.flags |= IXC;
     return result;
+  }
+
+  roundIntN(f: Format, a: bigint, rounding: Rounding, width: number): bigint {
+    const u = this.#unpack(f, a);
+    const limit = 1n << BigInt(width - 1);
+    const isNumber = u.kind === 'Zero' || u.kind === 'Nonzero';
+    const { int, error } = isNumber ? roundInteger(u.value, rounding) : { int: limit, error: false };
+    if (int >= limit || int < -limit) {
+      this.flags |= IOC;
+      return this.#signed(f, true, BigInt(f.bias + width - 1) << BigInt(f.frac));
+    }
+    if (error) this.flags |= IXC;
+    return int === 0n ? this.#signed(f, u.sign, 0n) : new Reference(0).#round(f, rational(int), 'ZERO');
+  }
+
+  /** FPToFixedJS: the integer modulo 2^32, and Z. */
+  toFixedJs(f: Format, a: bigint): { int: bigint; z: boolean } {
+    const u = this.#unpack(f, a);
+    if (u.kind !== 'Zero' && u.kind !== 'Nonzero') {
+      this.flags |= IOC;
+      return { int: 0n, z: false };
+    }
+    const { int, error } = roundInteger(u.value, 'ZERO');
+    const isInside = int === BigInt.asIntN(32, int);
+    if (!isInside) this.flags |= IOC;
+    else if (error) this.flags |= IXC;
+    // Neither -0 nor a denormal that was flushed
+    const z = isInside && !error && (u.kind === 'Nonzero' || a === 0n);
+    return { int: BigInt.asUintN(32, int), z };
   }
 
   /** Zero-extended to 64 bits. */
