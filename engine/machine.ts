@@ -22,6 +22,7 @@ import * as L from './cpu/helpers/layout.ts';
 import { PMU_INTID, Pmu } from './cpu/pmu.ts';
 import { makeSysregContext, type SysregPorts } from './cpu/sysreg-context.ts';
 import { MemorySysregSlots } from './cpu/sysreg-storage.ts';
+import { DEBUGGER, debuggerWrite } from './debugger-input.ts';
 import type { Gicv3 } from './devices/gic/gicv3.ts';
 import { SINGLE_STATE_CONTEXT } from './devices/gic/gicv3-sysregs.ts';
 import type { BlockStorage } from './devices/virtio/block-storage.ts';
@@ -431,11 +432,23 @@ export class Machine {
 
   /** Bytes from outside, between two instructions. */
   receive(device: string, what: string, data: Uint8Array): void {
+    if (device === DEBUGGER) {
+      this.#receiveChange(what, data);
+      return;
+    }
     const target = this.#devices.get(device);
     if (target?.receive === undefined) throw new Error(`device '${device}' takes no input`);
-    if (this.#sink !== undefined)
-      this.#emit({ ...this.#stamp(-1), kind: 'input', device, what, data: data.slice() });
+    this.#emit({ ...this.#stamp(-1), kind: 'input', device, what, data: data.slice() });
     target.receive(what, data);
+  }
+
+  /** A debugger shows a machine that is settled, so what it changes is meant for that one. */
+  #receiveChange(what: string, data: Uint8Array): void {
+    this.settle();
+    const apply = debuggerWrite(this, what, data);
+    if (apply === undefined) throw new Error(`a debugger cannot write ${what}`);
+    this.#emit({ ...this.#stamp(-1), kind: 'input', device: DEBUGGER, what, data: data.slice() });
+    apply();
   }
 
   /** Bytes the device takes now without losing any. */

@@ -4,6 +4,7 @@ import { Monitor } from '../gdb/monitor.ts';
 import { GdbServer } from '../gdb/server.ts';
 import { reasonOf } from '../host/files.ts';
 import { StopSignals } from '../host/signals.ts';
+import { RecordedDebuggee } from '../session/debuggee.ts';
 import type { OpenedRecording } from './debug-command.ts';
 import { EXIT, OptionError } from './errors.ts';
 import { type GdbAddress, listenOptions } from './gdb-option.ts';
@@ -25,7 +26,7 @@ export async function serveGdb(
   signals.onReceive(end);
   try {
     const server = await GdbServer.listen({
-      timeline,
+      debuggee: new RecordedDebuggee(timeline),
       listen: listenOptions(address),
       monitor: (command) => monitor.run(command),
       say: (line) => io.talk(`${line}\n`),

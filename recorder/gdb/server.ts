@@ -1,12 +1,12 @@
 /** The gdb remote protocol on a socket of this host. */
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Debuggee } from '../session/debuggee.ts';
 import type { Operation } from '../session/operation.ts';
-import type { Timeline } from '../session/timeline.ts';
 import { GdbStub } from './stub.ts';
 
 export interface GdbServerOptions {
-  readonly timeline: Timeline;
+  readonly debuggee: Debuggee;
   readonly listen: ListenOptions;
   monitor(command: string, cpu: number): Operation<string>;
   say(line: string): void;
@@ -50,7 +50,7 @@ export class GdbServer {
   }
 
   #accept(socket: Socket): void {
-    const { say, monitor, timeline, onKill } = this.#options;
+    const { say, monitor, debuggee, onKill } = this.#options;
     if (this.#client !== undefined) {
       say('virtrace: a second debugger was turned away: one at a time');
       socket.destroy();
@@ -58,11 +58,14 @@ export class GdbServer {
     }
     this.#client = socket;
     socket.setNoDelay(true);
-    const stub = new GdbStub(timeline, {
+    debuggee.attach();
+    let left: 'detach' | 'kill' | 'lost' = 'lost';
+    const stub = new GdbStub(debuggee, {
       send: (bytes) => {
         if (!socket.destroyed) socket.write(bytes);
       },
       leave: (how) => {
+        left = how;
         socket.end();
         if (how === 'kill') onKill();
       },
@@ -71,6 +74,12 @@ export class GdbServer {
     });
     let isGone = false;
     let isWorking = false;
+    let nudge = (): void => {};
+    const leave = (): void => {
+      stub.close();
+      this.#client = undefined;
+      debuggee.detach(left);
+    };
     const work = async (): Promise<void> => {
       if (isWorking) return;
       isWorking = true;
@@ -78,19 +87,25 @@ export class GdbServer {
         stub.work();
         // Whatever has come meanwhile, Ctrl-C above all, is looked at here.
         await nextTurn();
+        if (debuggee.news === undefined || !stub.isRunning || isGone) continue;
+        const poke = new Promise<void>((resolve) => {
+          nudge = resolve;
+        });
+        await Promise.race([debuggee.news(), poke]);
       }
       isWorking = false;
-      if (isGone) stub.close();
+      if (isGone) leave();
     };
     socket.on('data', (bytes: Buffer) => {
       stub.receive(bytes);
+      nudge();
       void work();
     });
     socket.on('error', () => {});
     socket.on('close', () => {
       isGone = true;
-      this.#client = undefined;
-      if (!isWorking) stub.close();
+      nudge();
+      if (!isWorking) leave();
     });
   }
 }

@@ -1,18 +1,7 @@
 /** What gdb is told about the CPU: register numbers, their description in XML, and their bytes. */
 import type { SysregDefinition } from '../../engine/cpu/a64/sysreg-types.ts';
 import type { Machine } from '../../engine/machine.ts';
-import {
-  readableSysregs,
-  readFpcr,
-  readFpsr,
-  readSysreg,
-  readV,
-  writeFpcr,
-  writeFpsr,
-  writePstate,
-  writeSysreg,
-  writeV,
-} from '../session/cpu-registers.ts';
+import { readableSysregs, readFpcr, readFpsr, readSysreg, readV } from '../session/cpu-registers.ts';
 
 /** Numbers as gdb's own aarch64-core.xml and aarch64-fpu.xml have them. */
 const SP = 31;
@@ -147,22 +136,16 @@ export class GdbTarget {
     return register >= V0 && register < FPSR ? 16 : 8;
   }
 
-  /** To be called where the machine may be changed. False: it cannot be written, or not with this value. */
-  write(cpu: number, register: number, bytes: Uint8Array): boolean {
-    if (bytes.length !== this.sizeOf(register)) return false;
-    const machine = this.#machine;
-    const s = machine.cluster.states[cpu]!;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    if (register < SP) s.setX(register, view.getBigUint64(0, true));
-    else if (register === SP) s.sp = view.getBigUint64(0, true);
-    else if (register === PC) s.pc = view.getBigUint64(0, true);
-    else if (register === CPSR) return writePstate(machine, cpu, view.getUint32(0, true));
-    else if (register < FPSR) writeV(machine, cpu, register - V0, bytes);
-    else if (register === FPSR) writeFpsr(s, view.getUint32(0, true));
-    else if (register === FPCR) writeFpcr(s, view.getUint32(0, true));
-    else
-      return writeSysreg(machine, cpu, this.#sysregs[register - FIRST_SYSTEM]!, view.getBigUint64(0, true));
-    return true;
+  /** As the engine's debugger input names it; undefined if there is none of this number. */
+  nameOf(register: number): string | undefined {
+    if (register < SP) return `x${register}`;
+    if (register === SP) return 'sp';
+    if (register === PC) return 'pc';
+    if (register === CPSR) return 'cpsr';
+    if (register < FPSR) return `v${register - V0}`;
+    if (register === FPSR) return 'fpsr';
+    if (register === FPCR) return 'fpcr';
+    return this.#sysregs[register - FIRST_SYSTEM]?.name;
   }
 }
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { frame, fromHex, fromLatin1, latin1, PacketParser, toHex } from '../../../recorder/gdb/packets.ts';
 import { GdbStub } from '../../../recorder/gdb/stub.ts';
+import { RecordedDebuggee } from '../../../recorder/session/debuggee.ts';
 import { complete } from '../../../recorder/session/operation.ts';
 import type { Timeline } from '../../../recorder/session/timeline.ts';
 import { FOUR_CPUS, openTimeline, recordTrace, STORM } from '../session/debug-support.ts';
@@ -17,7 +18,7 @@ class Client {
 
   constructor(timeline: Timeline) {
     this.timeline = timeline;
-    this.stub = new GdbStub(timeline, {
+    this.stub = new GdbStub(new RecordedDebuggee(timeline), {
       send: (bytes) => this.#out.push(...bytes),
       leave: (how) => this.left.push(how),
       say: (line) => this.said.push(line),
@@ -52,10 +53,13 @@ beforeAll(() => {
   four = recordTrace({ kernel: FOUR_CPUS, cpus: 4, until: 400_000 });
 });
 
-const pcOf = (reply: string | undefined): bigint => {
-  const bytes = fromHex(/20:([0-9a-f]{16});/.exec(reply ?? '')?.[1] ?? '')!;
-  return new DataView(bytes.buffer).getBigUint64(0, true);
+/** PC after a move. */
+const pcAfter = (client: Client, packet: string): bigint => {
+  expect(client.ask(packet)).toMatch(/^T05thread:01;/);
+  return pcOf(client);
 };
+const pcOf = (client: Client): bigint =>
+  new DataView(fromHex(client.ask('p20')!)!.buffer).getBigUint64(0, true);
 
 describe('the gdb stub', () => {
   test('says what it can', () => {
@@ -72,7 +76,7 @@ describe('the gdb stub', () => {
   test('acknowledges until it is told not to, and repeats what was not understood', () => {
     const client = new Client(openTimeline(storm));
     const out: string[] = [];
-    const stub = new GdbStub(client.timeline, {
+    const stub = new GdbStub(new RecordedDebuggee(client.timeline), {
       send: (bytes) => out.push(fromLatin1(bytes)),
       leave: () => {},
       say: () => {},
@@ -85,7 +89,7 @@ describe('the gdb stub', () => {
     stub.receive(latin1('$qC#00'));
     stub.receive(frame('QStartNoAckMode'));
     stub.receive(frame('qC'));
-    expect(out).toEqual(['+', '$QC1#c5', '$QC1#c5', '-', '+', '$OK#9a', '$QC1#c5']);
+    expect(out).toEqual(['+', '$QC01#f5', '$QC01#f5', '-', '+', '$OK#9a', '$QC01#f5']);
   });
 
   test('describes registers that it also reads, at their size', () => {
@@ -111,11 +115,11 @@ describe('the gdb stub', () => {
 
   test('steps both ways and tells of both ends', () => {
     const client = new Client(openTimeline(storm));
-    const first = pcOf(client.ask('?'));
+    const first = pcAfter(client, '?');
     expect(client.ask('bs')).toContain('replaylog:begin;');
-    const second = pcOf(client.ask('vCont;s:1'));
+    const second = pcAfter(client, 'vCont;s:1');
     expect(second).toBe(first + 4n);
-    expect(pcOf(client.ask('bs'))).toBe(first);
+    expect(pcAfter(client, 'bs')).toBe(first);
     expect(client.ask('c')).toContain('replaylog:end;');
     expect(client.ask('bc')).toContain('replaylog:begin;');
     expect(client.timeline.position).toBe(0);
@@ -125,10 +129,10 @@ describe('the gdb stub', () => {
     const client = new Client(openTimeline(storm));
     // storm: irqs_taken and irq_entry
     expect(client.ask('Z1,4010333c,4')).toBe('OK');
-    expect(pcOf(client.ask('vCont;c'))).toBe(0x4010333cn);
+    expect(pcAfter(client, 'vCont;c')).toBe(0x4010333cn);
     const { position } = client.timeline;
-    expect(pcOf(client.ask('vCont;c'))).toBe(0x4010333cn);
-    expect(pcOf(client.ask('bc'))).toBe(0x4010333cn);
+    expect(pcAfter(client, 'vCont;c')).toBe(0x4010333cn);
+    expect(pcAfter(client, 'bc')).toBe(0x4010333cn);
     expect(client.timeline.position).toBe(position);
     expect(client.ask('z1,4010333c,4')).toBe('OK');
     expect(client.ask('Z2,4010c508,4')).toBe('OK');
@@ -177,7 +181,7 @@ describe('the gdb stub', () => {
   test('threads are CPUs', () => {
     const client = new Client(openTimeline(four));
     complete(client.timeline.seek(200_000));
-    expect(client.ask('qfThreadInfo')).toBe('m1,2,3,4');
+    expect(client.ask('qfThreadInfo')).toBe('m01,02,03,04');
     expect(client.ask('qsThreadInfo')).toBe('l');
     expect(client.ask('qXfer:threads:read::0,1000')).toContain('core="3"');
     for (const [id, known] of [
@@ -191,9 +195,9 @@ describe('the gdb stub', () => {
     for (const cpu of [0, 1, 2, 3]) {
       expect(client.ask(`Hg${cpu + 1}`)).toBe('OK');
       const before = client.timeline.machine.retired(cpu);
-      expect(client.ask(`vCont;s:${cpu + 1};c`)).toContain(`thread:${cpu + 1};`);
+      expect(client.ask(`vCont;s:${cpu + 1};c`)).toContain(`thread:0${cpu + 1};`);
       expect(client.timeline.machine.retired(cpu)).toBe(before + 1);
-      expect(client.ask('bs')).toContain(`thread:${cpu + 1};`);
+      expect(client.ask('bs')).toContain(`thread:0${cpu + 1};`);
       expect(client.timeline.machine.retired(cpu)).toBe(before);
     }
   });
@@ -201,7 +205,7 @@ describe('the gdb stub', () => {
   test('Ctrl-C stops what runs', () => {
     const timeline = openTimeline(storm);
     const out: string[] = [];
-    const stub = new GdbStub(timeline, {
+    const stub = new GdbStub(new RecordedDebuggee(timeline), {
       send: (bytes) => out.push(fromLatin1(bytes)),
       leave: () => {},
       say: () => {},
