@@ -12,7 +12,7 @@ export {
 } from './decode.ts';
 export { TraceError, type TraceErrorCode, TraceWriteError } from './errors.ts';
 export type { EventChunk } from './event-chunk.ts';
-export { type EventFilter, type Place, placeOf, type RegisterRange } from './filter.ts';
+export { type EventFilter, type Place, placeOf, type RegisterRange, touchedBits } from './filter.ts';
 export { CHUNK, type ChunkEntry, type ChunkName, chunkName, FORMAT_VERSION } from './format.ts';
 export { bytesSource, imageRef, PAGE_BYTES } from './images.ts';
 export type { InterruptCycle } from './interrupt-cycles.ts';

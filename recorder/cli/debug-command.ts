@@ -3,25 +3,29 @@
 import { NODE_CODEC } from '../host/lz4.ts';
 import { openTrace } from '../host/open-trace.ts';
 import { Timeline } from '../session/timeline.ts';
-import { CommandError } from './errors.ts';
 import { readGdbAddress } from './gdb-option.ts';
 import { serveGdb } from './gdb-service.ts';
 import { GivenImages } from './given-images.ts';
 import type { CommandIo } from './io.ts';
 import { readRunning } from './machine-request.ts';
 import { buildSession } from './replay-command.ts';
+import { debugInTerminal } from './terminal-debugger.ts';
 
 export const DEBUG_HELP = `Usage: virtrace debug FILE.vtrace [options]
 
-Opens a recording in a debugger that goes forwards and backwards.
+Opens a recording in a debugger that goes forwards and backwards. Without -s or -gdb it is one in the terminal:
+\`help\` at its prompt lists the commands, docs/debugging.md explains them. If stdin is not a terminal, commands
+are read from it.
 
 Options:
+  --command CMD      runs a command instead of asking for them (several: one after the other)
+  -x FILE            runs the commands of a file; these two end at the first command that fails, exit code 1
   -s                 waits for gdb: the same as -gdb tcp::1234
   -gdb ADDRESS       tcp::PORT (port 0: any free one) or unix:PATH; never beyond this host
   --image ROLE=FILE  file for an image that is not in the trace (virtrace info lists the roles)
   --block-limit N    at most N instructions per block; the result is the same, only slower
   --tier TIER        interpreted or compiled; the result is the same
-  --json             with -s: the address as JSON on stdout
+  --json             a JSON object per command; with -s: the address as JSON on stdout
 `;
 
 export interface DebugOptions {
@@ -32,6 +36,8 @@ export interface DebugOptions {
   readonly blockLimit?: string;
   readonly tier?: string;
   readonly json?: boolean;
+  readonly x?: readonly string[];
+  readonly command?: readonly string[];
 }
 
 /** A recording that is open for a debugger. */
@@ -52,7 +58,7 @@ export async function debugCommand(file: string, options: DebugOptions, io: Comm
     given.check(reader.header.images);
     const recording: OpenedRecording = { file, timeline };
     if (address !== undefined) return await serveGdb(recording, address, options.json === true, io);
-    throw new CommandError('debug: the debugger in the terminal is not there yet; -s waits for gdb');
+    return await debugInTerminal({ ...recording, reader }, options, io);
   } finally {
     given.close();
     trace.close();

@@ -157,6 +157,8 @@ async function traceCommand(
       .option('--block-limit <n>')
       .option('--tier <tier>');
     command.addOption(new Option('--image <role=file>').argParser(repeat));
+    command.addOption(new Option('-x <file>').argParser(repeat));
+    command.addOption(new Option('--command <cmd>').argParser(repeat));
   }
   if (name === 'replay') {
     command.option('--verify').option('--no-console').option('--block-limit <n>').option('--tier <tier>');

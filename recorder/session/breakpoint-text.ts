@@ -10,22 +10,70 @@ export const BREAKPOINT_HELP: readonly (readonly [example: string, meaning: stri
   ['irq 34 acknowledge', 'an interrupt is taken; without a word: any change'],
   ['exception sync', 'an exception: sync, irq, fiq, serror, return'],
   ['reg gicd.GICD_CTLR write', 'an access to a register; also read'],
+  ['gic-cpu.ICC_CTLR_EL1.EOImode == 0', 'a write of this value to a register or field'],
   ['console WATCHDOG', 'a text has been printed'],
 ];
 
 const WATCHES: readonly WatchKind[] = ['read', 'write', 'access', 'change'];
+const INTERRUPT_WORDS: readonly string[] = [
+  'line-high',
+  'line-low',
+  'pending',
+  'not-pending',
+  'acknowledge',
+  'active',
+  'complete',
+];
 const EXCEPTIONS = ['sync', 'irq', 'fiq', 'serror', 'return'] as const;
 
 function number(text: string | undefined): bigint | undefined {
   return text !== undefined && /^(0x[0-9a-f]+|\d+)$/i.test(text) ? BigInt(text) : undefined;
 }
 
+/** `read`, `write`, `== 1`, in this order. @throws RangeError */
+function accessOf(device: string, register: string | undefined, words: readonly string[]): Condition {
+  const [first] = words;
+  const direction = first === 'read' || first === 'write' || first === 'access' ? first : undefined;
+  const rest = words
+    .slice(direction === undefined ? 0 : 1)
+    .join(' ')
+    .replace(/^(==?)\s*/, '== ');
+  let value: bigint | undefined;
+  if (rest !== '') {
+    value = rest.startsWith('== ') ? number(rest.slice(3)) : undefined;
+    if (value === undefined) throw new RangeError(`'${rest}': read, write, or == and a number`);
+  }
+  // A value that is asked for without a word is one that is written: `when does it become 0?`
+  const write = direction === undefined ? (value === undefined ? undefined : true) : direction === 'write';
+  return {
+    kind: 'access',
+    device,
+    ...(register === undefined ? {} : { register }),
+    ...(write === undefined || direction === 'access' ? {} : { write }),
+    ...(value === undefined ? {} : { value }),
+  };
+}
+
+/** Takes `cpu N` from the end. @throws RangeError */
+function takeCpu(words: string[]): { readonly cpu?: number } {
+  if (words.at(-2) !== 'cpu') return {};
+  const cpu = number(words.at(-1));
+  if (cpu === undefined) throw new RangeError(`cpu ${words.at(-1)}: which CPU?`);
+  words.splice(-2);
+  return { cpu: Number(cpu) };
+}
+
 /**
  * A breakpoint as a person writes it.
- * @param symbol address of a symbol
+ * @param symbol address of a symbol, or of what else stands for an address
+ * @param isDevice whether a name is a device's, so that `uart0.UARTDR` is a register and `foo.part` a symbol
  * @throws RangeError that says what is wrong
  */
-export function parseBreakpoint(text: string, symbol: (name: string) => bigint | undefined): Condition {
+export function parseBreakpoint(
+  text: string,
+  symbol: (name: string) => bigint | undefined,
+  isDevice: (id: string) => boolean = () => false,
+): Condition {
   const [first = '', ...rest] = text.trim().split(/\s+/);
   const address = (word: string | undefined): bigint => {
     const found = number(word) ?? (word === undefined ? undefined : symbol(word));
@@ -50,39 +98,57 @@ export function parseBreakpoint(text: string, symbol: (name: string) => bigint |
   switch (first) {
     case '':
       throw new RangeError('what shall it stop for?');
-    case 'irq': {
+    case 'irq':
+    case 'interrupt': {
+      const cpu = takeCpu(rest);
       const intid = number(rest[0]);
-      if (intid === undefined) throw new RangeError(`irq ${rest[0] ?? ''}: which INTID?`);
-      return { kind: 'interrupt', intid: Number(intid), ...(rest[1] === undefined ? {} : { what: rest[1] }) };
+      if (intid === undefined) throw new RangeError(`${first} ${rest[0] ?? ''}: which INTID?`);
+      const what = rest[1];
+      if (what !== undefined && !INTERRUPT_WORDS.includes(what)) {
+        throw new RangeError(`${first} ${intid} ${what}: there are ${INTERRUPT_WORDS.join(', ')}`);
+      }
+      return { kind: 'interrupt', intid: Number(intid), ...(what === undefined ? {} : { what }), ...cpu };
     }
     case 'exception': {
+      const cpu = takeCpu(rest);
       const what = EXCEPTIONS.find((kind) => kind === rest[0]);
       if (rest[0] !== undefined && what === undefined) {
         throw new RangeError(`exception ${rest[0]}: there are ${EXCEPTIONS.join(', ')}`);
       }
-      return { kind: 'exception', ...(what === undefined ? {} : { what }) };
+      const ec = rest[1] === undefined ? undefined : number(rest[1]);
+      if (rest[1] !== undefined && (ec === undefined || ec > 63n)) {
+        throw new RangeError(`exception ${what} ${rest[1]}: the class (EC) is a number up to 0x3f`);
+      }
+      return {
+        kind: 'exception',
+        ...(what === undefined ? {} : { what }),
+        ...(ec === undefined ? {} : { class: Number(ec) }),
+        ...cpu,
+      };
     }
     case 'reg': {
       const match = /^([^.]+)(?:\.(.+))?$/.exec(rest[0] ?? '');
       if (match === null) throw new RangeError('reg DEVICE.REGISTER');
-      const [, device, register] = match;
-      const direction = rest[1];
-      if (direction !== undefined && direction !== 'read' && direction !== 'write') {
-        throw new RangeError(`'${direction}': read or write`);
-      }
-      return {
-        kind: 'access',
-        device: device!,
-        ...(register === undefined ? {} : { register }),
-        ...(direction === undefined ? {} : { write: direction === 'write' }),
-      };
+      return accessOf(match[1]!, match[2], rest.slice(1));
     }
     case 'console': {
-      const wanted = text.trim().slice('console'.length).trim();
+      const wanted = text
+        .trim()
+        .slice('console'.length)
+        .trim()
+        .replace(/^"(.*)"$/, '$1');
       if (wanted === '') throw new RangeError('console: which text?');
       return { kind: 'console', text: wanted };
     }
-    default:
-      return { kind: 'address', address: address(first) };
+    default: {
+      // `device.REGISTER==1` without spaces, too.
+      const match = /^([^.=\s]+)(?:\.([^=\s]+))?(==?.*)?$/.exec(first);
+      if (match !== null && isDevice(match[1]!)) {
+        return accessOf(match[1]!, match[2], match[3] === undefined ? rest : [match[3], ...rest]);
+      }
+      const cpu = takeCpu(rest);
+      if (rest.length > 0) throw new RangeError(`'${rest.join(' ')}': nothing is expected after an address`);
+      return { kind: 'address', address: address(first), ...cpu };
+    }
   }
 }

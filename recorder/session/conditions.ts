@@ -7,6 +7,7 @@ import {
   type RegisterMaps,
   type RegisterRange,
   resolveRegister,
+  touchedBits,
 } from '../../traces/index.ts';
 
 export type WatchKind = 'read' | 'write' | 'access' | 'change';
@@ -144,8 +145,7 @@ function accessMatcher(condition: Extract<Condition, { kind: 'access' }>, maps: 
       if (event.kind !== 'access' || event.device !== device) return false;
       if (write !== undefined && event.write !== write) return false;
       if (range === undefined) return value === undefined || event.value === value;
-      if (event.offset >= range.offset + range.width || range.offset >= event.offset + event.size)
-        return false;
+      if (touchedBits(event.offset, event.size, range) === 0n) return false;
       if (value === undefined) return true;
       // The access's bytes at their place in the register, then the field's bits moved down.
       const shift = BigInt(8 * (event.offset - range.offset));

@@ -136,11 +136,34 @@ export function memoryView(
 
 const MAX_FRAMES = 64;
 
-export function stackView(machine: Machine, cpu: number): StackView {
+/** `stp x29, x30, [sp, ...]!` or without the exclamation mark: a function makes its frame (AAPCS64, 6.4.6). */
+const isFramePush = (word: number): boolean =>
+  (word & 0xffc0_7fff) >>> 0 === 0xa980_7bfd || (word & 0xffc0_7fff) >>> 0 === 0xa900_7bfd;
+const MAX_PROLOGUE = 64;
+
+/** Whether a function that begins at `start` has made its frame before it came to `pc`. */
+function hasFrame(machine: Machine, cpu: number, start: bigint, pc: bigint): boolean {
+  const count = Math.min(MAX_PROLOGUE, Number(BigInt.asUintN(32, pc - start) >> 2n));
+  const bytes = new Uint8Array(4 * count);
+  if (readVirtual(machine, cpu, start, bytes) < bytes.length) return false;
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < count; i++) if (isFramePush(view.getUint32(4 * i, true))) return true;
+  return false;
+}
+
+/** @param functionAt start of the function around an address, where symbols tell */
+export function stackView(
+  machine: Machine,
+  cpu: number,
+  functionAt: (pc: bigint) => bigint | undefined = () => undefined,
+): StackView {
   const s = machine.cluster.states[cpu]!;
   const frames = [{ pc: hex(s.pc), fp: hex(s.x(29)) }];
   // The link register is the caller of a function that has no frame of its own yet.
-  if (s.x(30) !== 0n) frames.push({ pc: hex(s.x(30)), fp: 'x30' });
+  const start = functionAt(s.pc);
+  if (s.x(30) !== 0n && (start === undefined || !hasFrame(machine, cpu, start, s.pc))) {
+    frames.push({ pc: hex(s.x(30)), fp: 'x30' });
+  }
   const pair = new Uint8Array(16);
   let fp = s.x(29);
   for (let i = 0; i < MAX_FRAMES && fp !== 0n && (fp & 7n) === 0n; i++) {

@@ -17,7 +17,7 @@ import { EventFinder } from './event-finder.ts';
 import type { Operation } from './operation.ts';
 import { type Checkpoint, Playback, type PlaybackOptions } from './playback.ts';
 import { Probe } from './probe.ts';
-import { Search } from './search.ts';
+import { type FoundPlace, Search } from './search.ts';
 import type { TimelineStop } from './timeline-stop.ts';
 
 export { describeStop, type TimelineStop } from './timeline-stop.ts';
@@ -173,6 +173,10 @@ export class Timeline {
     for (let i = 0; i < count; i++) {
       const stop = yield* this.#stepCpu(cpu, alone ? [] : this.#conditions());
       if (stop.reason !== 'there') return stop;
+      if (i % 64 === 63) {
+        const progress = { what: 'stepping', position: this.position, done: i / count };
+        if ((yield progress) === true) return { reason: 'interrupted' };
+      }
     }
     return { reason: 'there' };
   }
@@ -277,6 +281,29 @@ export class Timeline {
     if (stop.reason === 'interrupted' || stop.reason === 'diverged') return stop;
     if (found === undefined) return this.#atFirst();
     return this.#counted({ reason: 'breakpoint', hits: found.hits });
+  }
+
+  /**
+   * Goes to the nearest place where one of the conditions holds, whatever the breakpoints are. The machine stays
+   * where it is if there is none.
+   */
+  *find(
+    conditions: readonly Condition[],
+    direction: 'forward' | 'backward',
+  ): Operation<FoundPlace | undefined | 'interrupted' | Extract<TimelineStop, { reason: 'diverged' }>> {
+    const start = this.position;
+    let found: FoundPlace | undefined | 'interrupted';
+    if (direction === 'backward') found = yield* this.#search.backward(conditions);
+    else {
+      const stop = yield* this.#search.forward(conditions, this.#end, 'searching', -1);
+      if (stop.reason === 'diverged') return stop;
+      if (stop.reason === 'interrupted') found = 'interrupted';
+      else if (stop.reason === 'breakpoint') found = { position: this.position, hits: stop.hits };
+    }
+    const place = typeof found === 'object' ? found.position : start;
+    const stop = yield* this.#cursor.goTo(place, found === undefined ? 'going back' : 'going there');
+    if (stop.reason === 'diverged') return stop;
+    return stop.reason === 'interrupted' ? 'interrupted' : found;
   }
 
   /* ---------------------------------------------------------------- the whole of it */

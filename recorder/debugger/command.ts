@@ -1,0 +1,20 @@
+/** What a command is. */
+import type { Operation } from '../session/operation.ts';
+import type { Answer } from './answer.ts';
+import type { Debugger } from './debugger.ts';
+
+export interface Command {
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  /** What follows the name: `[COUNT]`. */
+  readonly usage: string;
+  /** One line. */
+  readonly help: string;
+  /** More lines, for `help NAME`. */
+  readonly more?: readonly string[];
+  /** An empty line after it does it again. */
+  readonly repeats?: boolean;
+  run(debug: Debugger, rest: string): Operation<Answer>;
+  /** Words that can stand where the last of these begins. */
+  complete?(debug: Debugger, words: readonly string[]): Iterable<string>;
+}
