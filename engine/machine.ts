@@ -625,7 +625,9 @@ export class Machine {
         ? BigInt(access.valueLo >>> 0) | (BigInt(access.valueHi >>> 0) << 32n)
         : BigInt(access.valueLo >>> 0);
     this.#emit({
-      ...this.#stamp(cpu),
+      position: this.position,
+      time: this.time,
+      cpu,
       kind: 'access',
       device: target.device,
       offset: target.offset,
@@ -641,7 +643,9 @@ export class Machine {
     this.cluster.noteEffect();
     if (this.#sink === undefined || !this.#observe.accesses) return;
     this.#emit({
-      ...this.#stamp(cpu),
+      position: this.position,
+      time: this.time,
+      cpu,
       kind: 'access',
       device,
       offset,

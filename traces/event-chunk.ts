@@ -25,7 +25,9 @@ export class EventChunkEncoder {
   readonly codec: KindCodec;
   readonly sites: Site[] = [];
   readonly #stream: StreamEncoder;
-  readonly #bySite = new Map<string | bigint, number[]>();
+  readonly #bySite = new Map<string, number>();
+  /** Sites of accesses by PC and offset: one loop may read a whole flash bank, an access at each offset. */
+  readonly #byPc = new Map<bigint, Map<number, number[]>>();
   readonly #siteColumn = new ByteColumn();
   readonly #strings = new StringTable();
   readonly #bytes = new ByteColumn();
@@ -142,11 +144,10 @@ export class EventChunkEncoder {
     const expected = this.#stream.expectedSite;
     if (expected >= 0 && isSiteOf(this.sites[expected]!, event)) return expected;
     const { cpu, device, offset, size, write, pc } = event;
-    let candidates = this.#bySite.get(pc);
-    if (candidates === undefined) {
-      candidates = [];
-      this.#bySite.set(pc, candidates);
-    }
+    let byOffset = this.#byPc.get(pc);
+    if (byOffset === undefined) this.#byPc.set(pc, (byOffset = new Map()));
+    let candidates = byOffset.get(offset);
+    if (candidates === undefined) byOffset.set(offset, (candidates = []));
     for (const number of candidates) if (isSiteOf(this.sites[number]!, event)) return number;
     const number = this.#newSite({ cpu, device, offset, size, write, pc: BigInt.asUintN(64, pc) });
     candidates.push(number);
@@ -155,9 +156,9 @@ export class EventChunkEncoder {
 
   #site(key: string, fields: Partial<Site>): number {
     const known = this.#bySite.get(key);
-    if (known !== undefined) return known[0]!;
+    if (known !== undefined) return known;
     const number = this.#newSite(fields);
-    this.#bySite.set(key, [number]);
+    this.#bySite.set(key, number);
     return number;
   }
 
