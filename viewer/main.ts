@@ -71,7 +71,7 @@ addEventListener('drop', async (event) => {
   event.preventDefault();
   document.body.classList.remove('dropping');
   if (app === undefined || file.name.endsWith('.vtrace')) openFile(file);
-  else await app.machine.addSymbols(file);
+  else await app.machine.takeFile(file);
 });
 addEventListener('keydown', (event) => {
   if (app?.key(event) === true) event.preventDefault();

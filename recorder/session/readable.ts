@@ -2,7 +2,7 @@
 const decoder = new TextDecoder();
 // Colours, cursor movements and titles; what a page shows is the text.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: terminals speak in control characters
-const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])/g;
+const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[0-~])/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the same
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/g;
 

@@ -243,7 +243,7 @@ describe('lists and searches', () => {
     const seen: number[] = [];
     let from = { position: 0, ordinal: 0 };
     for (let first = true; ; first = false) {
-      const rows = await session.list(
+      const rows = await session.queries.list(
         { from, direction: 'forward', limit: 700, filter: 'device:gicd', inclusive: first },
         () => false,
       );
@@ -255,7 +255,7 @@ describe('lists and searches', () => {
       .filter((e) => e.kind === 'access' && e.device === 'gicd')
       .map(({ position }) => position);
     expect(seen).toEqual(expected);
-    const back = await session.list(
+    const back = await session.queries.list(
       {
         from: { position: Number.MAX_SAFE_INTEGER, ordinal: 0 },
         direction: 'backward',
@@ -269,7 +269,7 @@ describe('lists and searches', () => {
 
   it('find text that the console sent a character at a time', async () => {
     const hits: string[] = [];
-    await session.search(
+    await session.queries.search(
       '"reserved memory"',
       1000,
       (found) => hits.push(...found.map(({ text }) => text)),

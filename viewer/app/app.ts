@@ -76,7 +76,6 @@ export class App {
       notes: () => this.#notes.notes,
     });
     this.machine = new MachinePanel(this.model, store, options.source, {
-      select: (place) => this.select(place),
       moved: (position) => this.timeline.reveal(position),
     });
     this.machine.onStatus(() => this.#drawStatus());
@@ -105,7 +104,7 @@ export class App {
       },
     });
     this.#notes = new NotesPanel(this.model, store, () => this.timeline.redraw(), go);
-    this.#trace = new TracePanel(this.model, store);
+    this.#trace = new TracePanel(this.model, store, (file) => void this.machine.takeFile(file));
     this.#list = new EventList(this.model, store, (place) => this.select(place));
     this.#search = new SearchBox(this.model, store, (hit) => this.select(hit));
     this.#tabs = this.#tabBar();

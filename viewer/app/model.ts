@@ -2,6 +2,7 @@
 import { compareLanes } from '../data/lanes.ts';
 import type {
   Axis,
+  ConsoleLabel,
   IndexProgress,
   IndexResult,
   LaneData,
@@ -36,6 +37,9 @@ export class Model {
   marks: WindowMarks | undefined;
   readonly hits = { query: '', list: [] as SearchHit[], running: false, complete: true, error: '' };
   readonly #data = new Map<number, LaneData>();
+  /** What was said of files with symbols. */
+  readonly symbolFiles: string[] = [];
+  readonly #labels = new Map<string, readonly ConsoleLabel[]>();
   readonly #worker: Worker;
   readonly #notify: (event: ModelEvent) => void;
   #marksWanted: { axis: Axis; from: number; to: number } | undefined;
@@ -97,6 +101,20 @@ export class Model {
 
   laneData(lane: number): LaneData | undefined {
     return this.#data.get(lane);
+  }
+
+  /** Beginnings of a console's lines along an axis. */
+  consoleLabels(device: string, axis: Axis): readonly ConsoleLabel[] {
+    const labels = this.consoles.find((console) => console.device === device)?.labels;
+    if (labels === undefined) return [];
+    const key = `${device} ${axis}`;
+    let found = this.#labels.get(key);
+    if (found === undefined) {
+      const places = axis === 'time' ? labels.time : labels.position;
+      found = labels.text.map((text, i) => ({ at: places[i]!, text }));
+      this.#labels.set(key, found);
+    }
+    return found;
   }
 
   /** Length of an axis. */

@@ -1,6 +1,10 @@
 import { readable } from '../../recorder/session/readable.ts';
+import type { ConsoleFacts } from './protocol.ts';
 
 export { readable };
+
+/** On a time axis they say nothing. */
+const TIME_STAMP = /^\[ *\d+(\.\d+)?( [mun]?s)?\] */;
 
 /** Console output of one device, by lines, with the moment at which each line began. */
 export class ConsoleText {
@@ -72,6 +76,18 @@ export class ConsoleText {
 
   text(line: number): string {
     return readable(this.bytes(line));
+  }
+
+  /** Beginnings of at most `limit` lines, evenly chosen. */
+  labels(limit: number, length: number): ConsoleFacts['labels'] {
+    const step = Math.max(1, Math.ceil(this.#lines / limit));
+    const count = Math.ceil(this.#lines / step);
+    const chosen = Array.from({ length: count }, (_, i) => i * step);
+    return {
+      position: Float64Array.from(chosen, (line) => this.position(line)),
+      time: Float64Array.from(chosen, (line) => this.time(line)),
+      text: chosen.map((line) => this.text(line).trim().replace(TIME_STAMP, '').slice(0, length)),
+    };
   }
 
   /** The last line that begins before a position, or -1. */

@@ -34,32 +34,34 @@ const notify = serve(self as unknown as Port, {
   },
   window: (call: Call, axis: Axis, from: number, to: number, limit: number) =>
     open().window(axis, from, to, limit, () => call.cancelled),
-  list: (call: Call, request: ListRequest) => open().list(request, () => call.cancelled),
+  list: (call: Call, request: ListRequest) => open().queries.list(request, () => call.cancelled),
   check: (_call: Call, filter: string) => {
-    open().compile(filter);
+    open().queries.compile(filter);
     return true;
   },
   search: (call: Call, query: string, limit: number, token: number) =>
-    open().search(
+    open().queries.search(
       query,
       limit,
       (hits) => notify('hits', { token, hits }),
       () => call.cancelled,
     ),
-  nearest: (_call: Call, lane: number, position: number) => open().nearest(lane, position),
+  nearest: (_call: Call, lane: number, position: number) => open().queries.nearest(lane, position),
   step: (_call: Call, lane: number, place: EventPlace, direction: 'forward' | 'backward') =>
-    open().step(lane, place, direction),
+    open().queries.step(lane, place, direction),
   details: (_call: Call, place: EventPlace) => open().details(place),
   consoleLines: (_call: Call, device: string, first: number, count: number) =>
     open().consoleLines(device, first, count),
   consoleAt: (_call: Call, device: string, position: number, count: number) =>
     open().consoleAt(device, position, count),
   complete: (_call: Call, text: string, caret: number) => open().complete(text, caret),
-  addSymbols: (_call: Call, file: Uint8Array, delta: string) => open().addSymbols(file, BigInt(delta)),
+  readSymbols: (_call: Call, file: Uint8Array) => open().symbols.read(file),
+  placeSymbols: (_call: Call, delta: string) => open().placeSymbols(BigInt(delta)),
+  kernelMoments: () => open().kernelMoments(),
   symbols: (_call: Call, addresses: readonly string[]) =>
-    addresses.map((address) => open().symbol(BigInt(address)) ?? null),
+    addresses.map((address) => open().symbols.describe(BigInt(address)) ?? null),
   symbolAddress: (_call: Call, name: string) => {
-    const address = open().symbolAddress(name);
+    const address = open().symbols.addressOf(name);
     return address === undefined ? null : `0x${address.toString(16)}`;
   },
 });

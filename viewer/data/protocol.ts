@@ -129,11 +129,44 @@ export interface IndexResult {
     readonly time: Float64Array<ArrayBuffer>;
   };
   readonly statistics: Statistics;
-  /** Devices with console output, and the number of their lines. */
-  readonly consoles: readonly { readonly device: string; readonly lines: number }[];
+  readonly consoles: readonly ConsoleFacts[];
   /** What went wrong on the way, if the trace is damaged in the middle. */
   readonly damage?: string;
   readonly milliseconds: number;
+}
+
+/** A device with console output. */
+export interface ConsoleFacts {
+  readonly device: string;
+  readonly lines: number;
+  /** Beginnings of lines, for the timeline; of many lines, some. */
+  readonly labels: {
+    readonly position: Float64Array<ArrayBuffer>;
+    readonly time: Float64Array<ArrayBuffer>;
+    readonly text: readonly string[];
+  };
+}
+
+/** A file with symbols. Addresses are hexadecimal. */
+export interface SymbolFile {
+  readonly count: number;
+  /** Where, after the file, a kernel's exception vectors may be. */
+  readonly vectors: readonly string[];
+  /** Where, after the file, its code is. */
+  readonly text?: { readonly from: string; readonly to: string };
+}
+
+/** When code of a kernel ran. */
+export interface KernelMoment {
+  readonly position: number;
+  readonly cpu: number;
+  readonly pc: string;
+}
+
+/** A line at its place on the axis. */
+export interface ConsoleLabel {
+  readonly at: number;
+  readonly text: string;
 }
 
 export interface IndexProgress {

@@ -23,18 +23,43 @@ export class TimeMap {
   positionAt(time: number): number {
     return interpolate(this.time, this.position, time);
   }
+
+  /** Sleeps in a window of virtual time, as far as the map has them; undefined: more than `limit`. */
+  sleeps(from: number, to: number, limit: number): Sleep[] | undefined {
+    const { position, time } = this;
+    const sleeps: Sleep[] = [];
+    for (let i = Math.max(1, upperBound(time, from)); i < time.length && time[i - 1]! < to; i++) {
+      if (position[i]! !== position[i - 1]! || time[i]! === time[i - 1]!) continue;
+      sleeps.push({ position: position[i]!, from: time[i - 1]!, to: time[i]! });
+      if (sleeps.length > limit) return undefined;
+    }
+    return sleeps;
+  }
+}
+
+/** Virtual time that passed before an instruction. */
+export interface Sleep {
+  readonly position: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Number of values up to and with x, of sorted ones. */
+function upperBound(values: Float64Array, x: number): number {
+  let low = 0;
+  let high = values.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (values[middle]! <= x) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function interpolate(from: Float64Array, to: Float64Array, x: number): number {
   const count = from.length;
   if (count === 0) return x;
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (from[middle]! <= x) low = middle + 1;
-    else high = middle;
-  }
+  const low = upperBound(from, x);
   if (low === 0) return to[0]! + (x - from[0]!);
   if (low === count) return to[count - 1]! + (x - from[count - 1]!);
   const a = from[low - 1]!;

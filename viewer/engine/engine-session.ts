@@ -4,13 +4,25 @@ import { parseBreakpoint } from '../../recorder/session/breakpoint-text.ts';
 import { describeCondition } from '../../recorder/session/conditions.ts';
 import { completeAsync, type Operation, type Progress } from '../../recorder/session/operation.ts';
 import { describeStop, Timeline, type TimelineStop } from '../../recorder/session/timeline.ts';
-import { PURE_CODEC, type SyncByteSource, SyncTraceReader } from '../../traces/index.ts';
+import {
+  type ImageRef,
+  type ImageSource,
+  PURE_CODEC,
+  type SyncByteSource,
+  SyncTraceReader,
+} from '../../traces/index.ts';
 import type { BreakpointView, EngineProgress, MachineMoment, MoveResult } from './protocol.ts';
 
 export interface EngineHooks {
   readonly progress: (progress: EngineProgress) => void;
   /** Lets messages in. */
   readonly breathe: () => Promise<void>;
+}
+
+/** A file that was given for an image. */
+export interface GivenSource {
+  readonly name: string;
+  readonly source: SyncByteSource;
 }
 
 export class EngineSession {
@@ -20,10 +32,14 @@ export class EngineSession {
   #last: Promise<unknown> = Promise.resolve();
   #stop = false;
 
-  /** Builds the machine. @throws TraceError, MissingImages */
-  constructor(source: SyncByteSource, hooks: EngineHooks) {
+  /** Builds the machine; `files` stand in for images that the trace only names. @throws TraceError, MissingImages */
+  constructor(source: SyncByteSource, files: readonly GivenSource[], hooks: EngineHooks) {
     const reader = SyncTraceReader.open(source, { codec: PURE_CODEC });
-    this.timeline = new Timeline({ reader, codec: PURE_CODEC });
+    // The name decides, or the size if the file was renamed; the hash is checked in any case.
+    const image = ({ name, size }: ImageRef): ImageSource | undefined =>
+      (files.find((file) => name.endsWith(file.name)) ?? files.find((file) => file.source.size === size))
+        ?.source;
+    this.timeline = new Timeline({ reader, codec: PURE_CODEC, image });
     this.#hooks = hooks;
   }
 

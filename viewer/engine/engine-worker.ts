@@ -14,7 +14,7 @@ import type { TraceSource } from '../data/protocol.ts';
 import { type Call, type Port, serve } from '../data/rpc.ts';
 import { openSourceSync } from '../data/sources.ts';
 import { EngineSession } from './engine-session.ts';
-import type { MoveResult, OpenResult } from './protocol.ts';
+import type { GivenFile, MoveResult, OpenResult } from './protocol.ts';
 
 let session: EngineSession | undefined;
 
@@ -40,9 +40,13 @@ function breathe(): Promise<void> {
 
 let told = 0;
 const notify = serve(self as unknown as Port, {
-  open: (_call: Call, source: TraceSource): OpenResult => {
+  open: (_call: Call, source: TraceSource, files: readonly GivenFile[]): OpenResult => {
     const begin = performance.now();
-    session = new EngineSession(openSourceSync(source), {
+    const given = files.map(({ name, blob }) => ({
+      name,
+      source: openSourceSync({ kind: 'blob', blob, name }),
+    }));
+    session = new EngineSession(openSourceSync(source), given, {
       breathe,
       progress: (progress) => {
         const now = performance.now();

@@ -21,6 +21,12 @@ export interface MachineMoment {
   readonly checkpointBytes: number;
 }
 
+/** A file from a person, for an image that is not in the trace. */
+export interface GivenFile {
+  readonly name: string;
+  readonly blob: Blob;
+}
+
 /** How an operation ended. */
 export interface MoveResult {
   readonly reason: 'there' | 'breakpoint' | 'begin' | 'end' | 'branch-begin' | 'interrupted' | 'diverged';

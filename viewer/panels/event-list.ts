@@ -69,11 +69,17 @@ export class EventList {
     new ResizeObserver(() => this.#draw()).observe(this.#scroller);
   }
 
-  /** From the cursor on, or the beginning of the window. */
+  /** Around the selection or the cursor, or from the beginning of the window. */
   reload(): void {
-    const { selected, from, axis } = this.#store.state;
-    const position = Math.max(0, Math.floor(this.#model.fromAxis(axis, from)));
-    void this.#load(selected ?? { position, ordinal: 0 });
+    const { selected, from, axis, cursor } = this.#store.state;
+    const start = Math.max(0, Math.floor(this.#model.fromAxis(axis, from)));
+    void this.#load(selected ?? { position: this.#isInWindow(cursor) ? cursor : start, ordinal: 0 });
+  }
+
+  #isInWindow(position: number): boolean {
+    const { from, to, axis } = this.#store.state;
+    const at = this.#model.toAxis(axis, position);
+    return at >= from && at <= to;
   }
 
   get #filter(): string {
@@ -81,15 +87,12 @@ export class EventList {
     return only ? query : '';
   }
 
-  /** The list follows the window when nothing in it is selected. */
+  /** The list follows the window when neither selection nor cursor is in it. */
   #follow(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      const { selected, from, to, axis } = this.#store.state;
-      if (selected !== undefined) {
-        const at = this.#model.toAxis(axis, selected.position);
-        if (at >= from && at <= to) return;
-      }
+      const { selected, from, axis, cursor } = this.#store.state;
+      if (this.#isInWindow(selected?.position ?? cursor)) return;
       const position = Math.max(0, Math.floor(this.#model.fromAxis(axis, from)));
       const [first] = this.#rows;
       const last = this.#rows.at(-1);

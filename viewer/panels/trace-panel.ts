@@ -8,8 +8,11 @@ export class TracePanel {
   readonly element = h('div', { class: 'panel trace-panel' });
   readonly #model: Model;
   readonly #store: Store;
+  readonly #takeFile: (file: File) => void;
 
-  constructor(model: Model, store: Store) {
+  /** @param takeFile a file with symbols, or an image that is missing */
+  constructor(model: Model, store: Store, takeFile: (file: File) => void) {
+    this.#takeFile = takeFile;
     this.#model = model;
     this.#store = store;
     store.listen((_state, changed) => {
@@ -18,7 +21,7 @@ export class TracePanel {
   }
 
   refresh(): void {
-    const { facts, indexMilliseconds, indexed } = this.#model;
+    const { facts, indexMilliseconds, indexed, symbolFiles } = this.#model;
     if (facts === undefined) {
       replace(this.element, h('div', { class: 'empty' }, 'No trace is open.'));
       return;
@@ -71,8 +74,19 @@ export class TracePanel {
       h(
         'p',
         { class: 'muted' },
-        'Addresses are named by the symbols of ELF images in the trace. Drop a vmlinux, an ELF file or a System.map onto the page to add more.',
+        'Addresses are named by the symbols of ELF images in the trace. A vmlinux, an ELF file, a System.map or a copy of /proc/kallsyms adds more; drop it onto the page, or',
       ),
+      button('Add symbols …', 'Choose a file with symbols', () => this.#chooseSymbols()),
+      symbolFiles.map((line) => h('p', {}, line)),
     );
+  }
+
+  #chooseSymbols(): void {
+    const input = h('input', { type: 'file' });
+    input.addEventListener('change', () => {
+      const [file] = input.files ?? [];
+      if (file !== undefined) this.#takeFile(file);
+    });
+    input.click();
   }
 }

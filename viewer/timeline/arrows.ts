@@ -6,6 +6,8 @@ import type { Row } from './rows.ts';
 const MAX_SHOWN = 60;
 /** Steps closer than this are one point. */
 const MIN_PIXELS = 3;
+/** An interrupt may wait for long; its own lane shows that, so the arrow to the CPU begins near its end. */
+const MAX_WAIT_PIXELS = 70;
 
 export interface ArrowFrame {
   readonly context: CanvasRenderingContext2D;
@@ -42,7 +44,14 @@ export function drawArrows(frame: ArrowFrame, marks: WindowMarks, cpuLane: (cpu:
     if (device !== undefined) arrow(frame, x(begin), middle(device), x(begin), middle(own), isChosen);
     if (cpu !== undefined) {
       if (!Number.isNaN(begin))
-        arrow(frame, x(begin), middle(own), x(cycle.acknowledged), middle(cpu), isChosen);
+        arrow(
+          frame,
+          Math.max(x(begin), x(cycle.acknowledged) - MAX_WAIT_PIXELS),
+          middle(own),
+          x(cycle.acknowledged),
+          middle(cpu),
+          isChosen,
+        );
       if (Math.abs(x(cycle.completed) - x(cycle.acknowledged)) >= MIN_PIXELS) {
         arrow(frame, x(cycle.completed), middle(cpu), x(cycle.completed), own.bottom, isChosen);
       }

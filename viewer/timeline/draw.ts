@@ -1,7 +1,7 @@
 /** Drawing one lane: densities from the mip-map at low zoom, exact marks and states at high zoom. */
 
 import { levelFor } from '../data/mip-map.ts';
-import type { LaneMips, WindowMarks } from '../data/protocol.ts';
+import type { ConsoleLabel, LaneMips, WindowMarks } from '../data/protocol.ts';
 import { CPU_COLORS, INTERRUPT_COLORS, type Palette } from './palette.ts';
 import type { Row } from './rows.ts';
 
@@ -18,6 +18,16 @@ export interface Frame {
   readonly extent: number;
   /** Exact marks of the window, if it is small enough. */
   readonly marks: WindowMarks | undefined;
+  /** When every CPU sleeps. */
+  readonly asleep: Asleep;
+  /** First lines of what a console printed, in order. */
+  readonly lines: (device: string) => readonly ConsoleLabel[];
+}
+
+/** Sleeps one by one, as pixels, or where they are too many, their densities. */
+export interface Asleep {
+  readonly spans: readonly (readonly [from: number, to: number])[] | undefined;
+  readonly mips: LaneMips | undefined;
 }
 
 /** Below this, a mark is a line and has no text. */
@@ -42,16 +52,20 @@ export function drawLane(frame: Frame, row: LaneRow, y: number, mips: LaneMips |
       else if (mips !== undefined) drawDensity(frame, mips, y, row.height, frame.palette.active);
       return;
     case 'cpu':
+      if (!levelsAreKnown(mips)) drawRunning(frame, y, row.height);
       if (exact) drawCpu(frame, marks, lane.index, y, row.height);
       else if (mips?.cover !== undefined) drawLevels(frame, mips, y, row.height);
+      drawAsleep(frame, y + 8, row.height - 10);
       return;
     case 'sleep':
-      if (mips?.cover !== undefined)
-        drawCover(frame, mips.cover[0]!, y + 3, row.height - 6, frame.palette.asleep);
+      drawAsleep(frame, y + 3, row.height - 6);
       return;
     case 'console':
       if (exact) drawConsole(frame, marks, lane.index, y, row.height);
-      else if (mips !== undefined) drawDensity(frame, mips, y, row.height, frame.palette.console);
+      else if (mips !== undefined) {
+        drawDensity(frame, mips, y + row.height / 2, row.height / 2, frame.palette.console);
+        drawLines(frame, lane.device ?? '', y, row.height);
+      }
       return;
     case 'notes':
     case 'inputs':
@@ -184,6 +198,62 @@ function drawLevels(frame: Frame, { cover, counts }: LaneMips, y: number, height
     context.fill(path);
   }
   drawCover(frame, cover![4]!, y + 2, 4, palette.interrupt);
+}
+
+/** Without exceptions in the trace, nobody knows at which level a CPU ran. */
+function levelsAreKnown(mips: LaneMips | undefined): boolean {
+  return mips?.cover?.slice(0, 4).some((cover) => cover[1]! > 0) === true;
+}
+
+/** A CPU of which only is known that it is there. */
+function drawRunning({ context, palette, from, to, extent, width }: Frame, y: number, height: number): void {
+  const scale = width / (to - from);
+  const left = Math.max(0, -from * scale);
+  const right = Math.min(width, (extent - from) * scale);
+  context.fillStyle = palette.el1;
+  context.globalAlpha = 0.3;
+  context.fillRect(left, y + 8, right - left, height - 10);
+  context.globalAlpha = 1;
+}
+
+function drawAsleep(frame: Frame, y: number, height: number): void {
+  const { context, palette, asleep } = frame;
+  if (asleep.spans === undefined) {
+    if (asleep.mips?.cover !== undefined) drawCover(frame, asleep.mips.cover[0]!, y, height, palette.asleep);
+    return;
+  }
+  context.fillStyle = palette.asleep;
+  for (const [from, to] of asleep.spans) context.fillRect(from, y, Math.max(1, to - from), height);
+}
+
+const MAX_LABEL = 28;
+const CHARACTER_PIXELS = 6.7;
+
+/** Beginnings of lines, as many as there is room for. */
+function drawLines(frame: Frame, device: string, y: number, height: number): void {
+  const { context, palette, from, to, width } = frame;
+  const lines = frame.lines(device);
+  const scale = width / (to - from);
+  let low = 0;
+  let high = lines.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (lines[middle]!.at < from) low = middle + 1;
+    else high = middle;
+  }
+  context.font = MONO;
+  context.textBaseline = 'middle';
+  context.fillStyle = palette.text;
+  let free = 0;
+  for (let i = low; i < lines.length; i++) {
+    const { at, text } = lines[i]!;
+    const x = (at - from) * scale;
+    if (x > width) break;
+    if (x < free || text === '') continue;
+    const shown = text.length > MAX_LABEL ? `${text.slice(0, MAX_LABEL - 1)}…` : text;
+    context.fillText(shown, x, y + height / 2 - 6);
+    free = x + (shown.length + 2) * CHARACTER_PIXELS;
+  }
 }
 
 /** Where something happened at all, as diamonds that can be seen. */

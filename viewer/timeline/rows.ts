@@ -47,7 +47,14 @@ export function layoutRows(lanes: readonly LaneInfo[], state: ViewState): { rows
     if (members.length === 0) return;
     // Whoever looks for a lane by its name wants to see it.
     const folded = state.folded.includes(name) && wanted === '';
-    rows.push({ type: 'group', name, y, height: GROUP_HEIGHT, folded, count: members.length });
+    rows.push({
+      type: 'group',
+      name,
+      y,
+      height: GROUP_HEIGHT,
+      folded,
+      count: members.filter(({ kind }) => kind !== 'sleep').length,
+    });
     y += GROUP_HEIGHT;
     if (folded) return;
     for (const lane of members) {

@@ -1,20 +1,19 @@
 import { type D3ZoomEvent, select, type ZoomBehavior, zoom, zoomIdentity } from 'd3';
 import { h, replace } from '../app/dom.ts';
-import { formatCount, formatDuration, formatShort, formatTime, plural } from '../app/format.ts';
+import { formatCount, formatTime } from '../app/format.ts';
 import type { Model } from '../app/model.ts';
 import type { Store } from '../app/store.ts';
 import type { EventPlace, LaneInfo, WindowCycle } from '../data/protocol.ts';
 import { drawArrows } from './arrows.ts';
 import { drawAxis, makeScale } from './axis.ts';
-import { drawLane, type Frame } from './draw.ts';
+import { drawLane, type Frame, type LaneRow } from './draw.ts';
 import { Labels } from './labels.ts';
 import { Minimap } from './minimap.ts';
+import { drawOverlays } from './overlays.ts';
 import { type Palette, readPalette } from './palette.ts';
 import { layoutRows, type Row } from './rows.ts';
+import { asleepIn, countAt, markAt, placeAt, type View, wordsAt } from './view.ts';
 
-const HIT_STRIP = 8;
-/** A mark is meant if the pointer is this close. */
-const REACH = 7;
 /** Never zoom in further than to this many units of the axis. */
 const MIN_SPAN = 8;
 
@@ -324,7 +323,18 @@ export class Timeline {
     context.fillRect(0, 0, width, this.#view);
     const marks = this.#model.marksFor(axis, from, to);
     const extent = this.#model.length(axis);
-    const frame: Frame = { context, palette, width, from, to, extent, marks };
+    const view = this.#shown;
+    const frame: Frame = {
+      context,
+      palette,
+      width,
+      from,
+      to,
+      extent,
+      marks,
+      asleep: asleepIn(view),
+      lines: (device) => this.#model.consoleLabels(device, axis),
+    };
     const scale = makeScale(from, to, width);
     const scroll = this.#scroller.scrollTop;
     this.#grid(context, scale.ticks(Math.max(2, Math.floor(width / 110))).map(scale));
@@ -352,7 +362,23 @@ export class Timeline {
       context.restore();
     }
     if (marks !== undefined) this.#arrows(context, scroll, scale);
-    this.#overlays(context, scale);
+    const { cursor, selected } = this.#store.state;
+    drawOverlays(
+      {
+        context,
+        palette,
+        view,
+        height: this.#view,
+        hits: this.#model.hits.list,
+        notes: this.#events.notes(),
+        cursor: this.#model.toAxis(axis, cursor),
+        selected:
+          selected === undefined
+            ? undefined
+            : (this.#selectedAt ?? this.#model.toAxis(axis, selected.position)),
+      },
+      scale,
+    );
     drawAxis(this.#axisSvg, scale, axis, width);
     if (this.#minimapDirty) {
       this.#minimapDirty = false;
@@ -398,49 +424,6 @@ export class Timeline {
     );
   }
 
-  /** Cursor, selection, what a search found, notes. */
-  #overlays(context: CanvasRenderingContext2D, scale: (at: number) => number): void {
-    const { axis, cursor, selected, from, to } = this.#store.state;
-    const palette = this.#palette;
-    const { list } = this.#model.hits;
-    if (list.length > 0) {
-      context.fillStyle = palette.hit;
-      let last = -10;
-      for (const hit of list) {
-        const at = axis === 'time' ? hit.time : hit.position;
-        if (at < from || at > to) continue;
-        const x = Math.round(scale(at));
-        if (x === last) continue;
-        last = x;
-        context.fillRect(x - 1, 0, 2, HIT_STRIP);
-      }
-    }
-    for (const { position, text } of this.#events.notes()) {
-      const x = scale(this.#model.toAxis(axis, position));
-      if (x < -100 || x > this.#width) continue;
-      context.fillStyle = palette.note;
-      context.fillRect(x, 0, 1.5, this.#view);
-      context.font = '11px system-ui, sans-serif';
-      context.textBaseline = 'top';
-      const shown = text.length > 40 ? `${text.slice(0, 39)}…` : text;
-      const length = context.measureText(shown).width;
-      context.fillRect(x, 10, length + 8, 16);
-      context.fillStyle = palette.bg;
-      context.fillText(shown, x + 4, 12);
-    }
-    const line = (at: number, color: string, size: number): void => {
-      const x = scale(at);
-      if (x < -2 || x > this.#width + 2) return;
-      context.fillStyle = color;
-      context.fillRect(x - size / 2, 0, size, this.#view);
-    };
-    line(this.#model.toAxis(axis, cursor), palette.cursor, 1.5);
-    if (selected !== undefined) {
-      const at = this.#selectedAt ?? this.#model.toAxis(axis, selected.position);
-      line(at, palette.accent, 2);
-    }
-  }
-
   /** Time of the selected event: inside a sleep, its position alone does not tell. */
   #selectedTime: number | undefined;
   get #selectedAt(): number | undefined {
@@ -451,40 +434,26 @@ export class Timeline {
     this.redraw();
   }
 
-  #at(x: number): number {
-    const { from, to } = this.#store.state;
-    return from + (x / this.#width) * (to - from);
+  get #shown(): View {
+    const { axis, from, to } = this.#store.state;
+    return { model: this.#model, axis, from, to, width: this.#width };
   }
 
-  #rowAt(y: number): (Row & { type: 'lane' }) | undefined {
+  #at(x: number): number {
+    return placeAt(this.#shown, x);
+  }
+
+  #rowAt(y: number): LaneRow | undefined {
     const at = y + this.#scroller.scrollTop;
     const row = this.#rows.find((candidate) => at >= candidate.y && at < candidate.y + candidate.height);
     return row?.type === 'lane' ? row : undefined;
-  }
-
-  /** Number of the exact mark under the pointer. */
-  #markAt(lane: number, x: number): number {
-    const { axis, from, to } = this.#store.state;
-    const marks = this.#model.marksFor(axis, from, to);
-    if (marks === undefined || lane + 1 >= marks.starts.length) return -1;
-    const wanted = this.#at(x);
-    let found = -1;
-    let best = (REACH / this.#width) * (to - from);
-    for (let i = marks.starts[lane]!; i < marks.starts[lane + 1]!; i++) {
-      const distance = Math.abs(marks.at[i]! - wanted);
-      if (distance <= best) {
-        best = distance;
-        found = i;
-      } else if (marks.at[i]! > wanted) break;
-    }
-    return found;
   }
 
   #clicked(event: MouseEvent): void {
     const row = this.#rowAt(event.offsetY);
     if (row !== undefined) {
       this.setLane(row.lane.index);
-      const mark = this.#markAt(row.lane.index, event.offsetX);
+      const mark = markAt(this.#shown, row.lane.index, event.offsetX);
       const { marks } = this.#model;
       if (mark >= 0 && marks !== undefined) {
         this.#events.select({ position: marks.position[mark]!, ordinal: marks.ordinal[mark]! });
@@ -492,7 +461,7 @@ export class Timeline {
       }
       const { axis, from, to } = this.#store.state;
       const isDrawnAlone = this.#model.marksFor(axis, from, to) !== undefined;
-      if (!isDrawnAlone && this.#countAt(row.lane, event.offsetX) > 0) {
+      if (!isDrawnAlone && countAt(this.#shown, row.lane, event.offsetX) > 0) {
         this.#events.nearest(row.lane, Math.round(this.#model.fromAxis(axis, this.#at(event.offsetX))));
         return;
       }
@@ -501,45 +470,10 @@ export class Timeline {
     this.#events.moment(Math.max(0, Math.round(position)));
   }
 
-  /** Events in the few pixels around x, from the densities. */
-  #countAt(lane: LaneInfo, x: number): number {
-    const { axis } = this.#store.state;
-    const counts = this.#model.laneData(lane.index)?.[axis].counts;
-    if (counts === undefined) return 0;
-    const bins = counts.length / 2;
-    const extent = this.#model.length(axis);
-    const from = Math.floor((this.#at(x - 3) / extent) * bins);
-    const to = Math.ceil((this.#at(x + 3) / extent) * bins);
-    let sum = 0;
-    for (let i = Math.max(0, from); i < Math.min(bins, to); i++) sum += counts[bins + i]!;
-    return sum;
-  }
-
   #moved(event: PointerEvent): void {
     this.#pointer = { x: event.offsetX, y: event.offsetY };
     if (event.buttons !== 0) return;
-    const row = this.#rowAt(event.offsetY);
-    const at = this.#at(event.offsetX);
-    const { axis, from, to } = this.#store.state;
-    const step = (to - from) / this.#width;
-    const where =
-      axis === 'time'
-        ? formatTime(at, step)
-        : `${formatCount(at)} · ${formatTime(this.#model.timeMap.timeAt(at), step)}`;
-    const lines: string[] = [where];
-    if (row !== undefined) {
-      lines.unshift(row.lane.title);
-      const mark = this.#markAt(row.lane.index, event.offsetX);
-      const { marks } = this.#model;
-      if (mark >= 0 && marks !== undefined) {
-        const text = marks.texts[marks.text[mark]!]!.trim();
-        if (text !== '') lines.push(text);
-        lines.push(`position ${formatCount(marks.position[mark]!)} — click for the details`);
-      } else if (this.#model.marksFor(axis, from, to) === undefined) {
-        const count = this.#countAt(row.lane, event.offsetX);
-        if (count > 0) lines.push(`${plural(count, 'event')} in ${this.#spanText(6 * step)}`);
-      }
-    }
+    const lines = wordsAt(this.#shown, this.#rowAt(event.offsetY), event.offsetX);
     replace(
       this.#tooltip,
       lines.map((line, i) => h('div', { class: i === 0 ? 'strong' : '' }, line)),
@@ -552,9 +486,5 @@ export class Timeline {
     const overY = y + this.#tooltip.offsetHeight > box.height;
     this.#tooltip.style.left = `${overX ? x - this.#tooltip.offsetWidth - 28 : x}px`;
     this.#tooltip.style.top = `${overY ? y - this.#tooltip.offsetHeight - 28 : y}px`;
-  }
-
-  #spanText(span: number): string {
-    return this.#store.state.axis === 'time' ? formatDuration(span) : `${formatShort(span)} instructions`;
   }
 }
