@@ -185,7 +185,9 @@ export class Machine {
         if (fromEl !== toEl && this.pmu.watchesEl(cpu)) this.pmu.elChanged(cpu, fromEl, toEl);
         if (!this.#observe.exceptions || this.#sink === undefined) return;
         this.#emit({
-          ...this.#stamp(cpu),
+          position: this.position,
+          time: this.time,
+          cpu,
           kind: 'exception',
           what,
           fromEl,
@@ -228,7 +230,15 @@ export class Machine {
         outputs: (cpu, { irq, fiq }) => this.cluster.setInterrupts(cpu, irq, fiq),
         observer: (what, intid, target) => {
           if (this.#sink !== undefined)
-            this.#emit({ ...this.#stamp(this.cluster.running), kind: 'interrupt', what, intid, target });
+            this.#emit({
+              position: this.position,
+              time: this.time,
+              cpu: this.cluster.running,
+              kind: 'interrupt',
+              what,
+              intid,
+              target,
+            });
         },
         guestError: (device, offset, message) => this.#guestError(device, offset, message),
       },
@@ -438,7 +448,16 @@ export class Machine {
     }
     const target = this.#devices.get(device);
     if (target?.receive === undefined) throw new Error(`device '${device}' takes no input`);
-    this.#emit({ ...this.#stamp(-1), kind: 'input', device, what, data: data.slice() });
+    if (this.#sink !== undefined)
+      this.#emit({
+        position: this.position,
+        time: this.time,
+        cpu: -1,
+        kind: 'input',
+        device,
+        what,
+        data: data.slice(),
+      });
     target.receive(what, data);
   }
 
@@ -447,7 +466,8 @@ export class Machine {
     this.settle();
     const apply = debuggerWrite(this, what, data);
     if (apply === undefined) throw new Error(`a debugger cannot write ${what}`);
-    this.#emit({ ...this.#stamp(-1), kind: 'input', device: DEBUGGER, what, data: data.slice() });
+    const { position, time } = this;
+    this.#emit({ position, time, cpu: -1, kind: 'input', device: DEBUGGER, what, data: data.slice() });
     apply();
   }
 
@@ -517,7 +537,8 @@ export class Machine {
     if (this.boot.psciConduit !== kind) return false;
     const { cluster } = this;
     const power = (what: 'cpu-on' | 'cpu-off' | 'system-off' | 'system-reset', target: number): void => {
-      if (this.#sink !== undefined) this.#emit({ ...this.#stamp(cpu), kind: 'power', what, target });
+      if (this.#sink !== undefined)
+        this.#emit({ position: this.position, time: this.time, cpu, kind: 'power', what, target });
     };
     const psci: PsciMachine = {
       x: (index, register) => cluster.states[index]!.x(register),
@@ -620,10 +641,7 @@ export class Machine {
     const size = 1 << access.sizeLog2;
     const offset = access.address - region.base;
     const target = region.device.resolve?.(offset) ?? { device: region.device.id, offset };
-    const value =
-      size === 8
-        ? BigInt(access.valueLo >>> 0) | (BigInt(access.valueHi >>> 0) << 32n)
-        : BigInt(access.valueLo >>> 0);
+    const lo = size < 4 ? access.valueLo & ((1 << (size * 8)) - 1) : access.valueLo >>> 0;
     this.#emit({
       position: this.position,
       time: this.time,
@@ -633,7 +651,7 @@ export class Machine {
       offset: target.offset,
       size,
       write,
-      value: size === 8 ? value : value & ((1n << BigInt(size * 8)) - 1n),
+      value: size === 8 ? BigInt(lo) | (BigInt(access.valueHi >>> 0) << 32n) : BigInt(lo),
       pc: this.cluster.states[cpu]!.pc,
     });
   }
@@ -656,10 +674,6 @@ export class Machine {
     });
   }
 
-  #stamp(cpu: number): { position: Position; time: Ns; cpu: number } {
-    return { position: this.position, time: this.time, cpu };
-  }
-
   #emit(event: MachineEvent): void {
     this.#sink?.(event);
   }
@@ -679,7 +693,15 @@ export class Machine {
 
   #guestError(device: string, offset: number, message: string): void {
     if (this.#sink === undefined) return;
-    this.#emit({ ...this.#stamp(this.cluster?.running ?? -1), kind: 'guest-error', device, offset, message });
+    this.#emit({
+      position: this.position,
+      time: this.time,
+      cpu: this.cluster?.running ?? -1,
+      kind: 'guest-error',
+      device,
+      offset,
+      message,
+    });
   }
 
   #timers(id: string): DevicePorts['timers'] {
@@ -699,11 +721,26 @@ export class Machine {
       guestError: (offset, message) => this.#guestError(id, offset, message),
       output: (bytes) => {
         if (this.#sink !== undefined)
-          this.#emit({ ...this.#stamp(this.cluster.running), kind: 'output', device: id, bytes });
+          this.#emit({
+            position: this.position,
+            time: this.time,
+            cpu: this.cluster.running,
+            kind: 'output',
+            device: id,
+            bytes,
+          });
       },
       note: (what, fields) => {
         if (this.#sink !== undefined)
-          this.#emit({ ...this.#stamp(this.cluster.running), kind: 'note', device: id, what, fields });
+          this.#emit({
+            position: this.position,
+            time: this.time,
+            cpu: this.cluster.running,
+            kind: 'note',
+            device: id,
+            what,
+            fields,
+          });
       },
       wantsDetail: () => this.#sink !== undefined && this.#observe.dma,
     };
@@ -714,7 +751,16 @@ export class Machine {
     const observe = (address: number, length: number, write: boolean): void => {
       this.onDma(id, address, length, write);
       if (this.#sink === undefined || !this.#observe.dma) return;
-      this.#emit({ ...this.#stamp(this.cluster.running), kind: 'dma', device: id, address, length, write });
+      this.#emit({
+        position: this.position,
+        time: this.time,
+        cpu: this.cluster.running,
+        kind: 'dma',
+        device: id,
+        address,
+        length,
+        write,
+      });
     };
     return {
       read: (address, into) => {

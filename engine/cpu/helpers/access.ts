@@ -15,7 +15,7 @@ import {
   RADIX_READ_ONLY, RADIX_UNTOUCHED, TLB_ENTRIES, TLB_FETCH, TLB_SET, TLB_WRITE, G_CODE_TABLE_STRIDE,
   G_WATCH_COUNT, G_WATCH_LIST, WATCH_BYTES, WATCH_READ, WATCH_VIRTUAL, WATCH_WRITE,
 } from "./heap-layout";
-import { flagsAddress, frameForWrite, radixEntry } from "./memory";
+import { flagsAddress, frameForWrite, noteZeroRead, radixEntry } from "./memory";
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, ATTR_DEVICE, noteWriter, tableWritten, tlbFill, walk } from "./mmu";
 
 /** Device read of 1 << sizeLog2 bytes at the physical address in CPU_ADDR; the value comes back in CPU_DATA. */
@@ -118,9 +118,9 @@ function loadInPage(cpu: usize, va: u64, pa: u64, sizeLog2: u32, desc: u32, el: 
     return load<u64>(cpu, CPU_DATA);
   }
   const frame = entry == RADIX_UNTOUCHED ? load<u32>(G_ZERO_FRAME) : entry & ~RADIX_READ_ONLY;
-  if (entry != RADIX_UNTOUCHED && watch == NOT_WATCHED && !(load<u32>(G_WALK_ATTRS) & ATTR_DEVICE)) {
-    // Untouched pages are not cached: the first store gives them a frame, and nothing may remember the zeros.
-    tlbFill(tlbSet(cpu, el), 0, va, frame - (<u32>va & ~4095), frame);
+  if (watch == NOT_WATCHED && !(load<u32>(G_WALK_ATTRS) & ATTR_DEVICE)) {
+    const at = tlbFill(tlbSet(cpu, el), 0, va, frame - (<u32>va & ~4095), frame);
+    if (entry == RADIX_UNTOUCHED) noteZeroRead(at);
   }
   const at = frame + (<u32>pa & 4095);
   return sizeLog2 == 3 ? load<u64>(at) : sizeLog2 == 2 ? load<u32>(at) : sizeLog2 == 1 ? load<u16>(at) : load<u8>(at);

@@ -27,8 +27,9 @@ export const G_FRAME_TABLE_INFO = 0x000f002c;
 export const G_PT_COUNT = 0x000f0030;
 export const G_PT_LIST = 0x000f0034;
 export const PT_LIST_MAX = 8192;
-/** u32: slow stores into page-table frames since the last walk. */
-export const G_PT_IDLE_WRITES = 0x000f0038;
+/** In the table information of a frame, below the address: stores since a walk last read it, up to TABLE_IDLE_MAX. */
+export const TABLE_IDLE = 64;
+export const TABLE_IDLE_MAX = 63;
 /** Statistics (u64 each): TLB refills, full flushes, page flushes, slow accesses. */
 export const G_STAT_REFILLS = 0x000f0040;
 export const G_STAT_FLUSHES = 0x000f0048;
@@ -154,3 +155,11 @@ export const WATCH_READ = 1;
 export const WATCH_WRITE = 2;
 /** The range is of virtual addresses, otherwise of physical ones. */
 export const WATCH_VIRTUAL = 4;
+
+/**
+ * u32: number of TLB entries that read the frame of zeros for untouched memory, and their addresses. The first
+ * store to any untouched page drops them all. When the list is full it begins again, and the oldest are dropped.
+ */
+export const G_ZERO_READS = 0x000f00b8;
+export const G_ZERO_READ_LIST = 0x000f0200;
+export const ZERO_READS_MAX = 64;

@@ -3,7 +3,7 @@
  */
 import {
   G_RADIX, G_RADIX_NEXT, G_RADIX_END, G_FRAMES, G_FRAMES_END, G_FRAME_NEXT, G_FRAME_FLAGS,
-  G_ZERO_FRAME, G_FRAME_PAGES, RADIX_UNTOUCHED, RADIX_READ_ONLY,
+  G_ZERO_FRAME, G_FRAME_PAGES, RADIX_UNTOUCHED, RADIX_READ_ONLY, G_ZERO_READS, G_ZERO_READ_LIST, ZERO_READS_MAX,
 } from "./heap-layout";
 
 const LEVEL_TABLE_BYTES: u32 = 2048;
@@ -104,7 +104,31 @@ export function frameForWrite(pa: u64): u32 {
   const frame = frameAllocate(<u32>(pa >> 12));
   if (frame == 0) return 0;
   store<u32>(slot, frame);
+  if (load<u32>(G_ZERO_READS)) dropZeroReads();
   return frame;
+}
+
+/** Notes that the TLB entry at `at` now reads the frame of zeros. */
+export function noteZeroRead(at: u32): void {
+  let count = load<u32>(G_ZERO_READS);
+  if (count == ZERO_READS_MAX) {
+    dropZeroReads();
+    count = 0;
+  }
+  store<u32>(G_ZERO_READ_LIST + (count << 2), at);
+  store<u32>(G_ZERO_READS, count + 1);
+}
+
+/** An untouched page is about to get a frame of its own: no TLB entry may go on reading zeros for it. */
+function dropZeroReads(): void {
+  const count = load<u32>(G_ZERO_READS);
+  const zeros = load<u32>(G_ZERO_FRAME);
+  for (let i: u32 = 0; i < count; i++) {
+    const at = load<u32>(G_ZERO_READ_LIST + (i << 2));
+    // The place may hold another translation by now.
+    if (load<u32>(at, 12) == zeros) store<u64>(at, 0xffffffffffffffff);
+  }
+  store<u32>(G_ZERO_READS, 0);
 }
 
 /** The frame to read a page of memory from; the shared zero frame for untouched memory; 0: no memory. */

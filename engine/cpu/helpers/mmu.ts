@@ -6,15 +6,15 @@
  * holds, when it is flushed and how it is indexed can never be seen by the guest, and it is not machine state.
  */
 import {
-  CPU_BASE, CPU_STRIDE, CPU_SYSREGS, CPU_CONTEXT, CPU_EL, CPU_TLB, CPU_XTLB, CPU_PSTATE,
+  CPU_BASE, CPU_STRIDE, CPU_SYSREGS, CPU_CONTEXT, CPU_EL, CPU_TLB, CPU_PSTATE,
   SYS_SCTLR_EL1, SYS_TTBR0_EL1, SYS_TTBR1_EL1, SYS_TCR_EL1, SYS_MAIR_EL1,
   SYS_SCTLR_EL2, SYS_TTBR0_EL2, SYS_TCR_EL2, SYS_MAIR_EL2, SYS_SCTLR_EL3, SYS_TTBR0_EL3, SYS_TCR_EL3, SYS_MAIR_EL3,
 } from "./layout";
 import {
   G_CPUS, G_TLBS, G_WALK_PA, G_WALK_ATTRS, G_PA_BITS, G_FRAMES, G_FRAME_TABLE_INFO, G_PT_COUNT, G_PT_LIST,
-  PT_LIST_MAX, G_PT_IDLE_WRITES, G_STAT_FLUSHES, G_STAT_PAGE_FLUSHES, G_STAT_REFILLS,
+  PT_LIST_MAX, TABLE_IDLE, TABLE_IDLE_MAX, G_STAT_FLUSHES, G_STAT_PAGE_FLUSHES, G_STAT_REFILLS,
   FRAME_TABLE, FRAME_WRITABLE_CACHED, ATTR_SH, ATTR_MAIR,
-  TLB_ENTRIES, TLB_BYTES, TLB_WRITE, TLB_FETCH, TLB_SET, TLB_BANK, BANK_INFO, G_BANKS, G_BANK_INFO, G_BANK_CLOCK, G_FRAME_WRITER,
+  TLB_BITS, TLB_ENTRIES, TLB_BYTES, TLB_WRITE, TLB_FETCH, TLB_SET, TLB_BANK, BANK_INFO, G_BANKS, G_BANK_INFO, G_BANK_CLOCK, G_FRAME_WRITER, G_ZERO_FRAME,
 } from "./heap-layout";
 import { frameForRead, flagsAddress } from "./memory";
 
@@ -66,9 +66,9 @@ function selectContext(cpu: usize, el: u32, info: u32, bank: u32): void {
 }
 
 /**
- * The TLB bank for the address space that the CPU's TTBRs and EL name, emptied if it held another one. Returns its
- * address; the caller puts it into CPU_TLB. ASIDs do not matter: entries are never stale, and every address space
- * has tables of its own.
+ * The TLB bank for the address space that the CPU's TTBRs and EL name, made anew if none is. Returns its address;
+ * the caller puts it into CPU_TLB. ASIDs do not matter: entries are never stale, and every address space has
+ * tables of its own.
  */
 export function tlbSelect(cpu: usize, index: u32): u32 {
   const el = load<u32>(cpu, CPU_EL);
@@ -78,47 +78,106 @@ export function tlbSelect(cpu: usize, index: u32): u32 {
   const clock = load<u32>(G_BANK_CLOCK) + 1;
   store<u32>(G_BANK_CLOCK, clock);
   const banks = load<u32>(G_BANKS);
-  let oldest: u32 = 0;
-  let age: u32 = 0;
+  let oldest: u32 = 0, age: u32 = 0;
+  // The latest banks that share one of the two tables.
+  let lower: u32 = banks, lowerAge: u32 = 0xffffffff, upper: u32 = banks, upperAge: u32 = 0xffffffff;
   for (let bank: u32 = 0; bank < banks; bank++) {
     const info = bankInfo(index, bank);
-    if (isValid(info)) {
-      if (load<u64>(info) == ttbr0 && load<u64>(info, 8) == ttbr1 && load<u32>(info, 20) == regime) {
+    if (!isValid(info)) {
+      age = 0xffffffff;
+      oldest = bank;
+      continue;
+    }
+    const same0 = load<u64>(info) == ttbr0, same1 = load<u64>(info, 8) == ttbr1, its = clock - load<u32>(info, 16);
+    if (load<u32>(info, 20) == regime) {
+      if (same0 && same1) {
         store<u32>(info, clock, 16);
         selectContext(cpu, el, info, bankAddress(index, bank));
         return bankAddress(index, bank);
       }
-      if (clock - load<u32>(info, 16) > age) {
-        age = clock - load<u32>(info, 16);
-        oldest = bank;
+      if (same0 && its < lowerAge) {
+        lowerAge = its;
+        lower = bank;
       }
-    } else {
-      age = 0xffffffff;
+      if (same1 && its < upperAge) {
+        upperAge = its;
+        upper = bank;
+      }
+    }
+    if (its > age) {
+      age = its;
       oldest = bank;
     }
   }
   const info = bankInfo(index, oldest);
+  const at = bankAddress(index, oldest);
+  // Code of EL1 is in the upper half, code of EL0 in the lower.
+  fillBank(at, index, lower, upper);
+  if (upper < banks) store<u32>(info, load<u32>(bankInfo(index, upper), 24), 24);
+  if (lower < banks) store<u32>(info, load<u32>(bankInfo(index, lower), 28), 28);
   store<u64>(info, ttbr0);
   store<u64>(info, ttbr1, 8);
   store<u32>(info, clock, 16);
   store<u32>(info, regime, 20);
-  const at = bankAddress(index, oldest);
-  memory.fill(at, 0xff, TLB_BANK);
   selectContext(cpu, el, info, at);
   return at;
 }
 
+/**
+ * Begins a bank with what others know of the same tables: translations of the lower half of the addresses depend
+ * on TTBR0 only, those of the upper half on TTBR1. Fetches are taken from the half that an EL's code is in, since
+ * a bank's entries for fetches are of one execution context. `lower` and `upper` are banks, or G_BANKS for none;
+ * one of them may be the bank itself.
+ */
+function fillBank(to: u32, index: u32, lower: u32, upper: u32): void {
+  const banks = load<u32>(G_BANKS);
+  if (lower == banks && upper == banks) {
+    memory.fill(to, 0xff, TLB_BANK);
+    return;
+  }
+  const zeros = load<u32>(G_ZERO_FRAME);
+  for (let kind: u32 = 0; kind < 6; kind++) {
+    const first = kind * TLB_BYTES;
+    const user = kind > 2;
+    const fetch = first == TLB_FETCH || first == TLB_SET + TLB_FETCH;
+    const fromLower: u32 = lower < banks && (user || !fetch) ? bankAddress(index, lower) + first : 0;
+    const fromUpper: u32 = upper < banks && (!user || !fetch) ? bankAddress(index, upper) + first : 0;
+    for (let i: u32 = 0, end: u32 = TLB_BYTES; i < end; i += 16) {
+      let from: u32 = 0;
+      if (fromLower && !isUpper(fromLower + i)) from = fromLower;
+      if (fromUpper && isUpper(fromUpper + i) && (from == 0 || !user)) from = fromUpper;
+      const at = to + first + i;
+      // Entries that read zeros for untouched memory are known by their places (noteZeroRead).
+      if (from == 0 || load<u32>(from + i, 12) == zeros) store<u64>(at, TLB_INVALID);
+      else {
+        store<u64>(at, load<u64>(from + i));
+        store<u64>(at, load<u64>(from + i, 8), 8);
+      }
+    }
+  }
+}
+
+/** Whether an entry, if it is one, translates an address of the upper half. */
+// @ts-ignore: decorator
+@inline
+function isUpper(entry: u32): bool {
+  return ((load<u64>(entry) >> 55) & 1) != 0;
+}
+
 /* ------------------------------------------------------------------ flushing */
 
-/** Drops every translation of a CPU; the bank in use is emptied, the others when they are next used. */
+/**
+ * Drops every translation of a CPU. The bank in use is emptied where it is, since generated code that is running
+ * has its address in a local; the others when they are next used.
+ */
 export function tlbFlushCpu(index: u32): void {
   const banks = load<u32>(G_BANKS);
-  for (let bank: u32 = 0; bank < banks; bank++) store<u32>(bankInfo(index, bank), 0, 20);
-  const cpu = CPU_BASE + index * CPU_STRIDE;
-  const el = load<u32>(cpu, CPU_EL);
-  const set = tlbSelect(cpu, index) + (el == 0 ? TLB_SET : 0);
-  store<u32>(cpu, set, CPU_TLB);
-  store<u32>(cpu, set + TLB_FETCH, CPU_XTLB);
+  const used = load<u32>(CPU_BASE + index * CPU_STRIDE, CPU_TLB);
+  for (let bank: u32 = 0; bank < banks; bank++) {
+    const at = bankAddress(index, bank);
+    if (used >= at && used < at + TLB_BANK) memory.fill(at, 0xff, TLB_BANK);
+    else store<u32>(bankInfo(index, bank), 0, 20);
+  }
 }
 
 /** Drops every translation of every CPU, and with them the marks on page-table frames. */
@@ -133,23 +192,26 @@ export function tlbFlushAll(): void {
     store<u8>(flags, load<u8>(flags) & ~FRAME_TABLE);
   }
   store<u32>(G_PT_COUNT, 0);
-  store<u32>(G_PT_IDLE_WRITES, 0);
 }
 
-/** Drops the translations of one 4 KiB virtual page, whatever its top byte (TBI), on every CPU. */
-function flushPage(va: u64): void {
+/** Drops the translations of 2^shift bytes of virtual addresses, whatever their top byte (TBI), on every CPU. */
+function flushRange(va: u64, shift: u32): void {
   store<u64>(G_STAT_PAGE_FLUSHES, load<u64>(G_STAT_PAGE_FLUSHES) + 1);
   const cpus = load<u32>(G_CPUS);
   const banks = load<u32>(G_BANKS);
-  const slot = ((<u32>(va >> 12)) & (TLB_ENTRIES - 1)) << 4;
-  const want = va & 0x00fffffffffff000;
+  const whole = shift >= 12 + TLB_BITS;
+  const slot = whole ? 0 : ((<u32>(va >> 12)) & (TLB_ENTRIES - 1)) << 4;
+  const bytes = whole ? TLB_BYTES : 16 << (shift - 12);
+  const want = (va & 0x00fffffffffff000) >> shift;
   for (let i: u32 = 0; i < cpus; i++) {
     for (let bank: u32 = 0; bank < banks; bank++) {
       if (!isValid(bankInfo(i, bank))) continue;
-      let at = bankAddress(i, bank) + slot;
+      let first = bankAddress(i, bank) + slot;
       for (let k: u32 = 0; k < 6; k++) {
-        if ((load<u64>(at) & 0x00fffffffffff000) == want) store<u64>(at, TLB_INVALID);
-        at += TLB_BYTES;
+        for (let at = first, end = first + bytes; at < end; at += 16) {
+          if ((load<u64>(at) & 0x00fffffffffff000) >> shift == want) store<u64>(at, TLB_INVALID);
+        }
+        first += TLB_BYTES;
       }
     }
   }
@@ -234,14 +296,25 @@ export function tlbDropAllWrites(): void {
 
 /* ------------------------------------------------------------------ page-table frames */
 
+// @ts-ignore: decorator
+@inline
+function tableInfo(frame: u32): u32 {
+  return load<u32>(G_FRAME_TABLE_INFO) + (((frame - load<u32>(G_FRAMES)) >> 12) << 3);
+}
+
+/** In the information of a frame that is a table in two places. */
+const SHIFT_UNKNOWN: u64 = 63;
+
 /** Marks a frame as read by a walk. `va` is what its first entry maps, `shift` log2 of what one entry maps. */
 function trackTable(frame: u32, va: u64, shift: u32): void {
   const flags = flagsAddress(frame);
   const value = load<u8>(flags);
-  const info = load<u32>(G_FRAME_TABLE_INFO) + (((frame - load<u32>(G_FRAMES)) >> 12) << 3);
-  const wanted = (va & ~(<u64>63)) | shift;
+  const info = tableInfo(frame);
+  const wanted = (va & ~(<u64>4095)) | shift;
   if (value & FRAME_TABLE) {
-    if (load<u64>(info) != wanted) store<u64>(info, 63);
+    // One frame in two places: only dropping everything is right when it changes.
+    const known = load<u64>(info) & ~(<u64>(TABLE_IDLE * TABLE_IDLE_MAX));
+    store<u64>(info, known == wanted ? wanted : SHIFT_UNKNOWN);
     return;
   }
   let count = load<u32>(G_PT_COUNT);
@@ -256,26 +329,30 @@ function trackTable(frame: u32, va: u64, shift: u32): void {
   tlbDropWrites(frame);
 }
 
-/** Called before `bytes` bytes at `offset` of a page-table frame change. */
+/**
+ * Called before `bytes` bytes at `offset` of a page-table frame change. A frame that is stored to again and again
+ * while no walk reads it is most likely not a table any more, and is let go.
+ */
 export function tableWritten(frame: u32, offset: u32, bytes: u32): void {
-  const idle = load<u32>(G_PT_IDLE_WRITES) + 1;
-  store<u32>(G_PT_IDLE_WRITES, idle);
-  if (idle > 1024) {
-    // Many stores and no walk: the page is most likely not a table any more.
-    tlbFlushAll();
+  const at = tableInfo(frame);
+  const info = load<u64>(at);
+  const shift = <u32>(info & 63);
+  const first = info & ~(<u64>4095);
+  const idle = ((<u32>info / TABLE_IDLE) & TABLE_IDLE_MAX) == TABLE_IDLE_MAX;
+  if (!idle) store<u64>(at, info + TABLE_IDLE);
+  if (idle && shift != SHIFT_UNKNOWN) {
+    flushRange(first, shift + 9);
+    const flags = flagsAddress(frame);
+    store<u8>(flags, load<u8>(flags) & ~FRAME_TABLE);
     return;
   }
-  const info = load<u64>(load<u32>(G_FRAME_TABLE_INFO) + (((frame - load<u32>(G_FRAMES)) >> 12) << 3));
-  const shift = <u32>(info & 63);
-  for (let at = offset & ~7; at < offset + bytes; at += 8) {
-    const old = load<u64>(frame + at);
-    if (!(old & 1)) continue; // an invalid descriptor is never cached
-    if (shift > 16) {
+  for (let i = offset >> 3; i <= (offset + bytes - 1) >> 3; i++) {
+    if (!(load<u64>(frame + (i << 3)) & 1) && !idle) continue; // an invalid descriptor is never cached
+    if (shift == SHIFT_UNKNOWN) {
       tlbFlushAll();
       return;
     }
-    const va = (info & ~(<u64>63)) + ((<u64>(at >> 3)) << shift);
-    for (let page: u64 = 0; page < (<u64>1) << shift; page += 4096) flushPage(va + page);
+    flushRange(first + ((<u64>i) << shift), shift);
   }
 }
 
@@ -415,19 +492,19 @@ export function walk(cpu: usize, vaIn: u64, el: u32, access: u32, track: bool): 
     const sh: u32 = device || attr == 0x44 ? 2 : <u32>(desc >> 8) & 3;
     store<u32>(G_WALK_ATTRS, (device ? ATTR_DEVICE : 0) | (sh << ATTR_SH) | (attr << ATTR_MAIR));
     if (track) {
-      store<u32>(G_PT_IDLE_WRITES, 0);
       store<u64>(G_STAT_REFILLS, load<u64>(G_STAT_REFILLS) + 1);
     }
     return 0;
   }
 }
 
-/** Puts a translation into a TLB. `set`: TLB set base; `kind`: 0, TLB_WRITE or TLB_FETCH. */
+/** Puts a translation into a TLB; returns the entry. `set`: TLB set base; `kind`: 0, TLB_WRITE or TLB_FETCH. */
 // @ts-ignore: decorator
 @inline
-export function tlbFill(set: u32, kind: u32, va: u64, addend: u32, frame: u32): void {
+export function tlbFill(set: u32, kind: u32, va: u64, addend: u32, frame: u32): u32 {
   const at = set + kind + (((<u32>(va >> 12)) & (TLB_ENTRIES - 1)) << 4);
   store<u64>(at, va & ~(<u64>4095));
   store<u32>(at, addend, 8);
   store<u32>(at, frame, 12);
+  return at;
 }
