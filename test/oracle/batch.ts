@@ -70,9 +70,17 @@ export const codeBytes = (c: Case): number => (c.words.length + 1) * 4;
 
 /**
  * Places the cases one after another and builds the memory of the guest. Throws if they do not fit.
- * `places` receives the address of each case's first instruction.
  */
-export function buildImage(batch: Batch, places?: number[]): MemoryImage {
+export function buildImage(batch: Batch): MemoryImage {
+  let image = images.get(batch);
+  if (image === undefined) images.set(batch, (image = makeImage(batch)));
+  return image;
+}
+
+/** Every executor asks for the same one. */
+const images = new WeakMap<Batch, MemoryImage>();
+
+function makeImage(batch: Batch): MemoryImage {
   const { cases, surroundings } = batch;
   if (cases.length > MAX_CASES) throw new Error(`${cases.length} cases are more than ${MAX_CASES}`);
   const records = new Uint32Array(cases.length * RECORD_WORDS);
@@ -82,7 +90,6 @@ export function buildImage(batch: Batch, places?: number[]): MemoryImage {
   let at = 0;
   cases.forEach((c, i) => {
     const pc = CODE_VA + at * 4;
-    places?.push(pc);
     const base = i * RECORD_WORDS;
     records.set(c.record, base);
     records[base + CASE.pc] = pc >>> 0;

@@ -119,6 +119,67 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   },
 ];
 
+/** Departures that are taken care of elsewhere, for the page. */
+export const OTHER_DIFFERENCES: readonly {
+  readonly id: string;
+  readonly architecture: string;
+  readonly qemu: string;
+  readonly treatment: string;
+}[] = [
+  {
+    id: 'pc-alignment-order',
+    architecture: 'A misaligned PC is a PC alignment fault, whatever is at the address (D1.4.9, priorities).',
+    qemu: 'where the address cannot be fetched from, an instruction abort is reported.',
+    treatment: 'ESR_EL1 is corrected (`correctResult`).',
+  },
+  {
+    id: 'unpredictable-registers',
+    architecture:
+      'CONSTRAINED UNPREDICTABLE: write-back to a register that is loaded or stored as well, a pair loaded into one register, a status register that is also base or data (K1.2).',
+    qemu: 'chooses differently among what is allowed.',
+    treatment: 'such words are not generated (`isUnpredictable`).',
+  },
+  {
+    id: 'loaded-before-an-abort',
+    architecture:
+      'Vector registers that a load of several structures would have written are UNKNOWN after a data abort.',
+    qemu: 'writes them element by element, the engine register by register.',
+    treatment: 'these registers are not compared after an abort (`unknownAfterAbort`).',
+  },
+  {
+    id: 'exclusive-without-monitor',
+    architecture:
+      'Whether a store-exclusive succeeds after other accesses, and which of its checks come first if it fails, is open (B2.9).',
+    qemu: 'checks the value in memory, the engine its monitor.',
+    treatment:
+      'store-exclusives follow their load-exclusive with nothing but register instructions between, or are alone.',
+  },
+  {
+    id: 'ldapr-alignment',
+    architecture: 'LDAPR of an unaligned address is an alignment fault, as LDAR is (B2.5.2).',
+    qemu: 'does not check the alignment.',
+    treatment: 'addresses of LDAPR are aligned.',
+  },
+  {
+    id: 'device-memory',
+    architecture: 'An unaligned access to Device memory is an alignment fault (B2.7.2).',
+    qemu: 'lets it through.',
+    treatment: 'the window has Normal memory only; Device memory is tested with the boards.',
+  },
+  {
+    id: 'at-shareability',
+    architecture: 'AT shows Non-cacheable memory as Outer Shareable in PAR_EL1.SH (D8.5.2).',
+    qemu: 'shows the shareability of the descriptor.',
+    treatment: 'the window has Write-Back and Write-Through memory only.',
+  },
+  {
+    id: 'wfe-trap',
+    architecture: 'WFE at EL0 is trapped if SCTLR_EL1.nTWE is 0 and it would wait.',
+    qemu: 'never traps WFE.',
+    treatment: 'SCTLR_EL1.nTWE is 1 in all cases.',
+  },
+];
+
 function concerns(d: KnownDifference, cpu: string, word: number, encoding: string | undefined): boolean {
   return (d.cpus === undefined || d.cpus.includes(cpu)) && d.words(word, encoding);
 }

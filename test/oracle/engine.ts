@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { defaultVirtConfig } from '../../engine/boards/virt/config.ts';
-import { type CompilerOptions, FORCED_COMPILER } from '../../engine/cpu/compiler.ts';
+import { type CompilerOptions, DEFAULT_COMPILER, FORCED_COMPILER } from '../../engine/cpu/compiler.ts';
 import { SYS_ESR_EL1 } from '../../engine/cpu/helpers/layout.ts';
 import { Machine } from '../../engine/machine.ts';
 import { type Batch, buildImage, casesRun, type Outcome, outcomeSizes } from './batch.ts';
@@ -14,18 +14,30 @@ export interface Backend {
   readonly blockLimit?: number;
   /** Times a batch is run; the last one counts. */
   readonly passes: number;
+  /** Only the first cases of every batch, for a backend that is slow. */
+  readonly cases?: number;
 }
 
 export const BACKENDS: readonly Backend[] = [
   { name: 'interpreter', tier: 'interpreted', passes: 1 },
   // Every block is one instruction long: what the cutting of blocks changes is a bug.
   { name: 'interpreter-single', tier: 'interpreted', blockLimit: 1, passes: 1 },
+  // As machines run: what is hot, the program that runs the cases above all, is compiled beside interpreted cases.
+  { name: 'compiler-default', tier: DEFAULT_COMPILER, passes: 1 },
+  // Every block is compiled before it runs for the first time, in a module of its own: a millisecond for each case.
+  { name: 'compiler-eager', tier: FORCED_COMPILER, passes: 1, cases: 256 },
   /*
    * The first pass makes the blocks, so that the second one can join them to regions when each asks to be compiled;
    * the third one runs what was made, many regions in a module.
    */
   { name: 'compiler', tier: { ...FORCED_COMPILER, threshold: 2, patience: 1 << 30, batch: 64 }, passes: 3 },
 ];
+
+/** The cases that a backend runs. */
+export function partOf(batch: Batch, backend: Backend): Batch {
+  if (backend.cases === undefined || batch.cases.length <= backend.cases) return batch;
+  return { ...batch, cases: batch.cases.slice(0, backend.cases) };
+}
 
 /** Instructions no case comes near, set-up and results included. */
 const INSTRUCTIONS_PER_CASE = 4000;
@@ -58,14 +70,16 @@ export class EngineExecutor {
     const machine = this.#machine;
     const sizes = outcomeSizes(batch);
     const { cluster } = machine;
+    const image = buildImage(batch);
+    const empty = new Uint8Array(Math.max(sizes.results, sizes.dumps));
     for (let pass = 0; pass < this.#passes; pass++) {
       machine.reset();
-      for (const [pa, bytes] of buildImage(batch)) {
+      for (const [pa, bytes] of image) {
         // Code that is written again loses its blocks.
         if (pass === 0 || pa !== CODE_PA) machine.memory.write(pa, bytes);
       }
-      machine.memory.write(RESULTS_PA, new Uint8Array(sizes.results));
-      machine.memory.write(DUMPS_PA, new Uint8Array(sizes.dumps));
+      machine.memory.write(RESULTS_PA, empty.subarray(0, sizes.results));
+      machine.memory.write(DUMPS_PA, empty.subarray(0, sizes.dumps));
       /*
        * The cluster runs without the machine's turns: the end of a turn clears the exclusive monitor, as it may, and
        * a store-exclusive would then fail now and then.

@@ -336,7 +336,7 @@ class CaseMaker {
     const counter = this.#counter;
     if (counter === undefined) return false;
     // A store-exclusive that is not armed must not be aimed by what the loop computes.
-    if (this.#g.onlyLast(e, word) || e.name.startsWith('STX')) return true;
+    if (this.#g.onlyLast(e, word) || e.name.startsWith('STX') || e.name === 'LDAPR') return true;
     if (e.name === 'CASP' && (((word >>> 16) & 31) | 1) === counter) return true;
     if (((word >>> 5) & 31) === counter && /_pre|_post|LDST_pair/.test(e.name)) return true;
     return DESTINATIONS.some((d) => {

@@ -8,16 +8,21 @@ import { Oracle, type OracleResult } from './oracle.ts';
 import { qemuVersion } from './qemu.ts';
 
 const HELP = `npm run oracle -- [options]: random instructions under QEMU and under the engine, all state compared
-  --count N          cases for each CPU (100000)
+  --count N          cases for each CPU (200000)
   --seed S           a number; default a new one, which is printed
   --cpu NAME[,NAME]  ${CPU_MODEL_NAMES.join(', ')} (cortex-a57,max)
   --class REGEX      only encodings whose names match, e.g. '^FMADD' or 'UNALLOCATED'
   --backend NAME     ${BACKENDS.map((b) => b.name).join(', ')} or all (all)
+  --skip N           batches left out at the start, which a failure's command uses
   --batch N          cases in one run of QEMU, at most ${MAX_CASES} (16384)
   --show N           differences to shrink and print (20)
   --json             results as JSON on standard output
+  --accumulate       add to test/oracle/coverage.json instead of keeping the larger run
   --no-coverage      do not write test/oracle/coverage.json
 `;
+
+/** Between two lines about progress where nobody watches. */
+const QUIET_MS = 60_000;
 
 const COVERAGE = fileURLToPath(new URL('coverage.json', import.meta.url));
 
@@ -34,8 +39,8 @@ function number(name: string, text: string | undefined, fallback: number, least:
 
 type Counts = { [className: string]: number };
 
-/** Instructions compared by class, over all CPUs: docs/a64-coverage.md shows them. The largest run is kept. */
-function writeCoverage(results: { readonly [cpu: string]: OracleResult }): void {
+/** Instructions compared by class, over all CPUs: docs/a64-coverage.md shows them. */
+function writeCoverage(results: { readonly [cpu: string]: OracleResult }, accumulate: boolean): void {
   const counts: Counts = {};
   for (const { classes } of Object.values(results)) {
     for (const [name, n] of Object.entries(classes))
@@ -43,7 +48,8 @@ function writeCoverage(results: { readonly [cpu: string]: OracleResult }): void 
   }
   const total = (of: Counts): number => Object.values(of).reduce((sum, n) => sum + n, 0);
   const old = existsSync(COVERAGE) ? (JSON.parse(readFileSync(COVERAGE, 'utf8')) as Counts) : {};
-  if (total(old) > total(counts)) return;
+  if (accumulate) for (const [name, n] of Object.entries(old)) counts[name] = (counts[name] ?? 0) + n;
+  else if (total(old) > total(counts)) return;
   const sorted = Object.fromEntries(Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)));
   writeFileSync(COVERAGE, `${JSON.stringify(sorted, undefined, 1)}\n`);
 }
@@ -57,8 +63,10 @@ async function main(): Promise<number> {
       class: { type: 'string' },
       backend: { type: 'string' },
       batch: { type: 'string' },
+      skip: { type: 'string' },
       show: { type: 'string' },
       json: { type: 'boolean' },
+      accumulate: { type: 'boolean' },
       'no-coverage': { type: 'boolean' },
       help: { type: 'boolean' },
     },
@@ -69,9 +77,13 @@ async function main(): Promise<number> {
   }
   const qemu = qemuVersion();
   if (qemu === undefined) throw new UsageError('qemu-system-aarch64 is not installed');
-  const count = number('count', values.count, 100_000, 1);
+  const count = number('count', values.count, 200_000, 1);
   const seed = number('seed', values.seed, Date.now() % 0x7fff_ffff, 0);
   const batchSize = Math.min(number('batch', values.batch, 16_384, 1), MAX_CASES);
+  const skip = number('skip', values.skip, 0, 0);
+  const also =
+    (values.class === undefined ? '' : ` --class '${values.class}'`) +
+    (values.backend === undefined ? '' : ` --backend ${values.backend}`);
   const backends =
     values.backend === undefined || values.backend === 'all'
       ? BACKENDS
@@ -91,19 +103,28 @@ async function main(): Promise<number> {
   let differences = 0;
   for (const cpu of cpus) {
     const start = performance.now();
+    let said = start;
     const oracle = new Oracle({
       cpu: cpu as CpuModelName,
       backends,
       count,
       seed,
       batchSize,
+      skip,
+      repeat: (batch, cases) =>
+        `npm run oracle -- --cpu ${cpu} --seed ${seed} --skip ${batch} --count ${cases} --batch ${batchSize}${also}`,
       show: number('show', values.show, 20, 0),
       ...(values.class === undefined ? {} : { classes: new RegExp(values.class) }),
       print: (text) => log(`${text}\n\n`),
       progress: (done, found) => {
-        const rate = (done / (performance.now() - start)) * 1000;
-        if (process.stderr.isTTY)
-          process.stderr.write(`\r${cpu}: ${done} cases, ${found} differences, ${rate.toFixed(0)}/s  `);
+        const now = performance.now();
+        const rate = (done / (now - start)) * 1000;
+        const text = `${cpu}: ${done} cases, ${found} differences, ${rate.toFixed(0)}/s`;
+        if (process.stderr.isTTY) process.stderr.write(`\r${text}  `);
+        else if (now - said > QUIET_MS && done < count) {
+          said = now;
+          log(`${text}\n`);
+        }
       },
     });
     const result = await oracle.run();
@@ -115,11 +136,15 @@ async function main(): Promise<number> {
       `${cpu}: ${result.cases} cases, ${result.instructions} instructions, ${Object.keys(result.classes).length} classes, ` +
         `${backends.map((b) => b.name).join(' and ')}: ${result.differences} differences, ${seconds.toFixed(1)} s\n`,
     );
+    const parts = Object.entries(result.seconds).map(([part, s]) => `${part} ${s.toFixed(1)}`);
+    log(`  ${(result.cases / seconds).toFixed(0)} cases/s; seconds: ${parts.join(', ')}\n`);
     for (const [name, n, all] of result.suspects) log(`  ${name}: ${n} of ${all}\n`);
   }
   // A difference takes the rest of its case with it, so only a clean run counts.
-  if (values.class === undefined && !values['no-coverage'] && differences === 0) writeCoverage(results);
+  if (values.class === undefined && !values['no-coverage'] && differences === 0)
+    writeCoverage(results, values.accumulate ?? false);
   if (values.json) process.stdout.write(`${JSON.stringify({ qemu, seed, results }, undefined, 1)}\n`);
+  log(`seed ${seed}: ${differences} differences\n`);
   return differences === 0 ? 0 : 1;
 }
 

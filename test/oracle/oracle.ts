@@ -1,7 +1,7 @@
 import type { CpuModelName } from '../../engine/cpu/cpu-models.ts';
 import type { Batch, Case, Outcome } from './batch.ts';
 import { compareOutcomes, correctOutcome, fieldDifferences } from './compare.ts';
-import { type Backend, EngineExecutor } from './engine.ts';
+import { type Backend, EngineExecutor, partOf } from './engine.ts';
 import { Generator, UNALLOCATED } from './generate.ts';
 import { QemuError, runInQemu } from './qemu.ts';
 import { describeFinding, type Finding, saveCase } from './report.ts';
@@ -13,9 +13,13 @@ export interface OracleOptions {
   readonly count: number;
   readonly seed: number;
   readonly batchSize: number;
+  /** Batches left out at the start: to repeat one of a long run. */
+  readonly skip: number;
   readonly classes?: RegExp;
   /** Differences that are shrunk and shown; all are counted. */
   readonly show: number;
+  /** How to run a batch again, for whoever reads of a difference. */
+  readonly repeat: (batch: number, cases: number) => string;
   readonly progress?: (done: number, differences: number) => void;
   readonly print: (text: string) => void;
 }
@@ -29,6 +33,8 @@ export interface OracleResult {
   readonly classes: { readonly [name: string]: number };
   /** Classes most of whose cases differ: name, differing cases, all cases that have it. */
   readonly suspects: readonly (readonly [name: string, differing: number, cases: number])[];
+  /** Where the time went, in seconds. QEMU runs beside the backends: what was left to wait for it. */
+  readonly seconds: { readonly [part: string]: number };
 }
 
 /** Compares the engine with QEMU on `count` random cases. */
@@ -43,6 +49,7 @@ export class Oracle {
   /** Findings by class: more than two of one are not shrunk. */
   readonly #found = new Map<string, number>();
   readonly #findings: Finding[] = [];
+  readonly #seconds: { [part: string]: number } = {};
   #differences = 0;
   #instructions = 0;
 
@@ -60,13 +67,14 @@ export class Oracle {
   }
 
   async run(): Promise<OracleResult> {
-    const { count, batchSize, seed, progress } = this.#options;
+    const { count, batchSize, seed, skip, progress } = this.#options;
     let done = 0;
-    for (let k = 0; done < count; k++) {
+    for (let k = skip; done < count; k++) {
       // Far apart, so that runs with neighbouring seeds have no batch in common
       const batchSeed = (Math.imul(seed, 0x9e37_79b1) + Math.imul(k, 0x85eb_ca6b)) | 0;
-      const batch = this.#generator.batch(batchSeed, Math.min(batchSize, count - done));
-      await this.#runBatch(batch, batchSeed);
+      const size = Math.min(batchSize, count - done);
+      const batch = this.#timed('generating', () => this.#generator.batch(batchSeed, size));
+      await this.#runBatch(batch, k);
       done += batch.cases.length;
       progress?.(done, this.#differences);
     }
@@ -77,7 +85,15 @@ export class Oracle {
       findings: this.#findings,
       classes: Object.fromEntries([...this.#classes].sort()),
       suspects: this.#suspects(),
+      seconds: this.#seconds,
     };
+  }
+
+  #timed<T>(part: string, work: () => T): T {
+    const start = performance.now();
+    const result = work();
+    this.#seconds[part] = (this.#seconds[part] ?? 0) + (performance.now() - start) / 1000;
+    return result;
   }
 
   #suspects(): [string, number, number][] {
@@ -90,26 +106,31 @@ export class Oracle {
     return all.sort((a, b) => share(b) - share(a)).slice(0, 20);
   }
 
-  async #runBatch(batch: Batch, seed: number): Promise<void> {
+  async #runBatch(batch: Batch, number: number): Promise<void> {
     const { cpu } = this.#options;
-    const pending = runInQemu(batch, cpu).catch((error: unknown) => error);
+    const repeat = this.#options.repeat(number, batch.cases.length);
+    const pending = this.#timed('QEMU', () => runInQemu(batch, cpu).catch((error: unknown) => error));
     // QEMU runs beside, in its own process.
-    const ours = this.#executors.map(({ backend, executor }) => ({
-      backend,
-      executor,
-      outcome: executor.run(batch),
-    }));
+    const ours = this.#executors.map(({ backend, executor }) => {
+      const part = partOf(batch, backend);
+      const outcome = this.#timed(backend.name, () => executor.run(part));
+      return { backend, executor, part, outcome };
+    });
+    const start = performance.now();
     const theirs = await pending;
+    this.#seconds['QEMU']! += (performance.now() - start) / 1000;
     if (theirs instanceof QemuError) {
       const text = batch.cases[theirs.ran]?.words.map((w) => w.toString(16)).join(' ');
-      throw new Error(`${theirs.message} in case ${theirs.ran} of batch ${seed}: ${text}`);
+      throw new Error(`${theirs.message} in case ${theirs.ran}: ${text}\nagain: ${repeat}`);
     }
     if (theirs instanceof Error) throw theirs;
     const qemu = theirs as Outcome;
-    correctOutcome(batch, cpu, qemu);
+    this.#timed('comparing', () => correctOutcome(batch, cpu, qemu));
     this.#count(batch);
-    for (const { backend, executor, outcome } of ours) {
-      const { differing, windowDiffers } = compareOutcomes(batch, outcome, qemu);
+    for (const { backend, executor, part, outcome } of ours) {
+      const { differing, windowDiffers } = this.#timed('comparing', () =>
+        compareOutcomes(part, outcome, qemu),
+      );
       for (const index of differing) {
         this.#differences += 1;
         const c = batch.cases[index]!;
@@ -118,12 +139,12 @@ export class Oracle {
         // A class with two findings most likely explains this one.
         const isKnown = [...this.#namesIn(c)].some((name) => (this.#found.get(name) ?? 0) >= 2);
         if (!isKnown && this.#findings.length < this.#options.show)
-          await this.#find(batch, index, seed, backend, executor, outcome, qemu);
+          await this.#find(part, index, repeat, backend, executor, outcome, qemu);
       }
-      if (windowDiffers && differing.length === 0) {
+      if (windowDiffers && part === batch && differing.length === 0) {
         this.#differences += 1;
         this.#options.print(
-          `${backend.name}, batch ${seed}: memory differs outside of what cases are compared by`,
+          `${backend.name}: memory differs outside of what cases are compared by\n  again: ${repeat}`,
         );
       }
     }
@@ -150,7 +171,7 @@ export class Oracle {
   async #find(
     batch: Batch,
     index: number,
-    seed: number,
+    repeat: string,
     backend: Backend,
     executor: EngineExecutor,
     ours: Outcome,
@@ -176,7 +197,7 @@ export class Oracle {
         : fieldDifferences(alone, 0, executor.run(alone), await inQemu(alone));
     const finding: Finding = {
       backend: backend.name,
-      seed,
+      repeat,
       index,
       className: this.#blame(c) + (small === undefined ? ', only after other cases' : ''),
       case: saveCase(c, batch.surroundings),

@@ -6,7 +6,8 @@ import { CASE, WINDOW_PAGES, WINDOW_VA } from './layout.ts';
 /** A difference as it is printed, and as `--json` gives it. */
 export interface Finding {
   readonly backend: string;
-  readonly seed: number;
+  /** The command that runs the batch again. */
+  readonly repeat: string;
   readonly index: number;
   /** Class of the last instruction that is not a NOP. */
   readonly className: string;
@@ -14,7 +15,7 @@ export interface Finding {
   readonly differences: readonly FieldDifference[];
 }
 
-/** A case as plain data, with all it depends on: can be run again with `--replay`. */
+/** A case as plain data, with all it depends on. */
 export interface SavedCase {
   readonly words: readonly string[];
   readonly disassembly: readonly string[];
@@ -77,7 +78,7 @@ function describeState(c: Case, around: Surroundings): string[] {
 }
 
 export function describeFinding(f: Finding, c: Case, around: Surroundings): string {
-  const lines = [`${f.className} (${f.backend}, seed ${f.seed}, case ${f.index})`];
+  const lines = [`${f.className} (${f.backend}, case ${f.index} of the batch)`, `  again: ${f.repeat}`];
   f.case.disassembly.forEach((text, i) => {
     lines.push(`    ${f.case.words[i]}  ${text}`);
   });
