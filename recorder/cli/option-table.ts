@@ -125,6 +125,14 @@ export const OPTION_ROWS: readonly OptionRow[] = [
   { name: 'monitor', value: 'none', description: 'accepted for none only', group: 'console' },
   { name: 'd', value: 'ITEM[,...]', description: 'log what the guest does; -d help', group: 'console' },
   { name: 'D', value: 'FILE', description: 'write that log to a file', group: 'console' },
+  { name: 's', description: 'gdb may connect: the same as -gdb tcp::1234', group: 'console' },
+  {
+    name: 'gdb',
+    value: 'tcp::PORT',
+    description: 'gdb may connect, from this host only; tcp:127.0.0.1:PORT, port 0: any; unix:PATH; none',
+    group: 'console',
+  },
+  { name: 'S', description: 'executes nothing before gdb says so', group: 'console' },
   { name: 'no-reboot', description: 'a reset ends the run', group: 'other' },
   { name: 'snapshot', description: 'accepted: images are never written to', group: 'other' },
   {

@@ -3,7 +3,6 @@
  * it to option-table.ts.
  */
 
-const GDB = 'virtrace has no gdb server yet; replay the recording and use `virtrace events`';
 const MONITOR = 'virtrace has no monitor yet';
 const PC = 'not a part of the virt board';
 const DISPLAY = 'virtrace has no graphics; the console is the serial port';
@@ -14,7 +13,6 @@ const SAVE = 'virtrace has no saved machines; record a run and replay it';
 const FILES = 'virtrace shares no host files; use a disk image';
 
 const REASONS: { readonly [reason: string]: readonly string[] } = {
-  [GDB]: ['S', 's', 'gdb'],
   [MONITOR]: ['qmp', 'qmp-pretty', 'mon', 'debugcon', 'readconfig'],
   [PC]: ['fda', 'fdb', 'parallel', 'no-acpi', 'usb', 'usbdevice', 'sd', 'mtdblock', 'option-rom', 'tpmdev'],
   [DISPLAY]: [

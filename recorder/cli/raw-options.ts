@@ -27,6 +27,9 @@ export interface RawOptions {
   readonly monitor?: string;
   readonly d?: string;
   readonly D?: string;
+  readonly s?: boolean;
+  readonly S?: boolean;
+  readonly gdb?: string;
   /** False with `-no-reboot`. */
   readonly reboot?: boolean;
   readonly o?: string;

@@ -1,4 +1,5 @@
 import { unlinkSync } from 'node:fs';
+import type { Machine } from '../../engine/machine.ts';
 import { keeps, LEVELS, type TraceLevel } from '../../traces/index.ts';
 import { hostInputs } from '../host/entropy.ts';
 import { FileSink, sameFile } from '../host/files.ts';
@@ -9,6 +10,7 @@ import { Progress } from '../host/progress.ts';
 import { RecordSession } from '../session/record.ts';
 import { type Ending, endingOf } from './ending.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
+import { LiveGdb, readLiveGdb } from './gdb-service.ts';
 import type { CommandIo } from './io.ts';
 import { readNumber, readWord } from './key-values.ts';
 import { type MachineRequest, readMachineRequest } from './machine-request.ts';
@@ -67,6 +69,7 @@ async function record(
     if (sameFile(path, request.file))
       throw new OptionError(`-o ${request.file}: this is the file of ${option}`);
   }
+  const live = readLiveGdb(raw);
   let say = (line: string): void => io.talk(`${line}\n`);
   let output: LiveHost['output'] = () => {};
   let trace: FileSink | undefined;
@@ -116,16 +119,30 @@ async function record(
   output = (event) => host.output(event);
   say = (line) => host.say(line);
   let ending: Ending;
+  let gdb: LiveGdb | undefined;
   try {
-    ending = endingOf(await host.run(session));
+    if (live !== undefined) {
+      gdb = await LiveGdb.open(live, {
+        session,
+        machine: session.machine as Machine,
+        recording: true,
+        json: raw.json === true,
+        say,
+        quit: () => host.quit(),
+      });
+    }
+    ending = endingOf(await host.run(gdb?.session ?? session));
+    gdb?.session.finish();
   } catch (error) {
     // What led to it is worth keeping.
     session.end('error', (error as Error).message);
+    if (error instanceof OptionError && trace !== undefined) discard(trace);
     throw error;
   } finally {
     progress.clear();
   }
   session.end(ending.reason, ending.detail);
+  await gdb?.close(ending.exitCode);
   log.close();
   trace?.close();
   return report(raw, request, session, ending, opened, io);

@@ -1,9 +1,11 @@
+import type { Machine } from '../../engine/machine.ts';
 import { hostInputs } from '../host/entropy.ts';
 import { GuestLog } from '../host/guest-log.ts';
 import { LiveHost } from '../host/live-host.ts';
 import { RunSession } from '../session/live.ts';
 import { endingOf } from './ending.ts';
 import { EXIT } from './errors.ts';
+import { LiveGdb, readLiveGdb } from './gdb-service.ts';
 import type { CommandIo } from './io.ts';
 import { readMachineRequest } from './machine-request.ts';
 import { dumpDeviceTree, openMachine, warnIfEmpty } from './open-machine.ts';
@@ -12,6 +14,7 @@ import type { RawOptions } from './raw-options.ts';
 /** `virtrace run` */
 export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number> {
   const request = readMachineRequest(raw);
+  const live = readLiveGdb(raw);
   const opened = openMachine(request);
   try {
     dumpDeviceTree(request, opened);
@@ -33,8 +36,20 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
     const host = new LiveHost({ io, characters, ...(limit === undefined ? {} : { limit }) });
     output = (event) => host.output(event);
     say = (line) => host.say(line);
-    const ending = endingOf(await host.run(session));
+    const gdb =
+      live === undefined
+        ? undefined
+        : await LiveGdb.open(live, {
+            session,
+            machine: session.machine as Machine,
+            recording: false,
+            json: raw.json === true,
+            say,
+            quit: () => host.quit(),
+          });
+    const ending = endingOf(await host.run(gdb?.session ?? session));
     log.close();
+    await gdb?.close(ending.exitCode);
     const { position, time } = session;
     const { reason, detail, exitCode } = ending;
     if (raw.json === true) io.talk(`${JSON.stringify({ reason, detail, position, time, exitCode })}\n`);

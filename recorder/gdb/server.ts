@@ -14,11 +14,15 @@ export interface GdbServerOptions {
   onKill(): void;
 }
 
+/** Turns of the event loop that gdb has to hear how it ended. */
+const LAST_TURNS = 50;
+
 /** One gdb at a time; when it goes, or its connection is lost, the next one finds the machine where it was. */
 export class GdbServer {
   readonly #options: GdbServerOptions;
   readonly #server: Server;
   #client: Socket | undefined;
+  #stub: GdbStub | undefined;
 
   private constructor(options: GdbServerOptions) {
     this.#options = options;
@@ -44,8 +48,11 @@ export class GdbServer {
     return typeof address === 'object' && address !== null ? address.port : 0;
   }
 
-  close(): Promise<void> {
-    this.#client?.destroy();
+  /** Says what there is to say, and closes. */
+  async close(): Promise<void> {
+    for (let turn = 0; turn < LAST_TURNS && this.#stub?.isRunning === true; turn++) await nextTurn();
+    this.#client?.end();
+    this.#client?.destroySoon();
     return new Promise((resolve) => this.#server.close(() => resolve()));
   }
 
@@ -72,6 +79,7 @@ export class GdbServer {
       say,
       monitor,
     });
+    this.#stub = stub;
     let isGone = false;
     let isWorking = false;
     let nudge = (): void => {};

@@ -85,6 +85,11 @@ export class LiveHost {
     this.#options.io.talk(this.#terminal === undefined ? `${line}\n` : `\r${line}\r\n`);
   }
 
+  /** Ends the run, as Ctrl-A x does. */
+  quit(): void {
+    this.#command('quit');
+  }
+
   async run(session: LiveSession): Promise<HostEnd> {
     const { io, limit, tick } = this.#options;
     const interactive = this.#connect();

@@ -52,12 +52,15 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
   let owedNs = 0;
   let wakeUp: (() => void) | undefined;
   loop.onWake(() => wakeUp?.());
+  session.onChange = () => wakeUp?.();
   loop.input?.queue.onPush(() => wakeUp?.());
+  const isHeld = (): boolean => session.isHeld === true;
   const hasNews = (): boolean => loop.presses.length > 0 || (loop.input?.queue.length ?? 0) > 0;
 
   /** @returns true if anything was given to the machine */
   const give = (at: Ns | undefined): boolean => {
     let given = false;
+    if (session.isDeaf === true) return given;
     for (let press = loop.presses.shift(); press !== undefined; press = loop.presses.shift()) {
       session.receive(press.device, press.what, new Uint8Array(0), at);
       given = true;
@@ -85,11 +88,24 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
     wakeUp = undefined;
   };
 
+  /** A debugger has the machine: until it lets go. @returns true if the run is to end */
+  const waitHeld = async (): Promise<boolean> => {
+    while (isHeld()) {
+      await new Promise<void>((resolve) => {
+        wakeUp = resolve;
+      });
+      wakeUp = undefined;
+      if (await loop.afterSlice()) return true;
+    }
+    return false;
+  };
+
   /** Every CPU sleeps, and a person sits there: until the deadline or the next key, in real time. */
   const waitAsleep = async (stop: LiveStop): Promise<boolean> => {
     const since = session.time;
     const wall = clock();
     for (;;) {
+      if (isHeld()) return false;
       const passed = (clock() - wall) * 1e6;
       // A key comes at the virtual time at which the machine had slept as long as the person saw it sleep.
       if (hasNews() && give(since + Math.max(0, Math.floor(passed)))) return false;
@@ -101,11 +117,13 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
         return false;
       }
       await sleep(left);
+      if (isHeld()) return false;
       if (await loop.afterSlice()) return true;
     }
   };
 
   for (;;) {
+    if (await waitHeld()) return { reason: 'asked' };
     if (session.position >= limit) return { reason: 'limit' };
     const begun = clock();
     const from = session.position;
@@ -121,12 +139,15 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
         return { reason: stop.reason };
       case 'error':
         return { reason: 'error', message: stop.message };
-      case 'limit':
       case 'stopped':
+        // A debugger: the position is of its choosing, and no place for input.
+        break;
+      case 'limit':
         give(undefined);
         break;
       case 'idle':
       case 'waiting':
+        if (isHeld()) break;
         if (interactive) {
           if (await waitAsleep(stop)) return { reason: 'asked' };
         } else if (!give(undefined) && !(await newsFromPipe(loop))) return { reason: 'idle' };

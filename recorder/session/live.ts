@@ -49,10 +49,18 @@ export interface LiveSession {
    */
   receive(device: string, what: string, data: Uint8Array, at?: Ns): void;
   receiveCapacity(device: string): number;
+  /** Under a debugger: nothing may happen to the machine now. */
+  readonly isHeld?: boolean;
+  /** Under a debugger: input has to wait for the next instruction. */
+  readonly isDeaf?: boolean;
+  /** Set by the loop: to be called when `isHeld` changes. */
+  onChange?: () => void;
 }
 
 export class RunSession implements LiveSession {
   readonly machine: MachineApi;
+  /** Events that the machine was asked to make. */
+  readonly observed: Observed;
   readonly #reboot: boolean;
   #stop: LiveStop = { reason: 'limit' };
   #settled = true;
@@ -61,6 +69,7 @@ export class RunSession implements LiveSession {
   constructor(options: LiveOptions) {
     const { spec, inputs, sink, observe = observedAt('inputs'), running, factory = REAL_MACHINE } = options;
     this.#reboot = spec.reboot;
+    this.observed = observe;
     this.machine = factory(spec, {
       baseSeconds: inputs.baseSeconds(),
       inputs,

@@ -2,11 +2,10 @@
 import type { MachineEvent } from '../../engine/base/events.ts';
 import type { Position } from '../../engine/base/units.ts';
 import type { WatchHit, WatchRange } from '../../engine/cpu/cluster.ts';
-import type { Observed } from '../../engine/machine.ts';
+import type { Machine, Observed } from '../../engine/machine.ts';
 import type { RegisterMaps } from '../../traces/index.ts';
 import { type Condition, type EventMatcher, isEventCondition, matcherOf } from './conditions.ts';
 import { readVirtual } from './guest-view.ts';
-import type { Playback } from './playback.ts';
 
 /** A condition that holds, and by what. */
 export interface Hit {
@@ -39,9 +38,17 @@ type Watch = Extract<Condition, { kind: 'watch' }>;
 
 const QUIET: Observed = { accesses: false, exceptions: false, dma: false };
 
+/** What is probed: a playback, or a machine that runs for the first time. */
+export interface Probed {
+  readonly machine: Machine;
+  /** Why there is no next instruction. */
+  readonly ended?: string | undefined;
+}
+
 export class Probe {
-  readonly #playback: Playback;
+  readonly #probed: Probed;
   readonly #maps: RegisterMaps;
+  readonly #observed: Observed;
   #isArmed = false;
   #addresses: readonly Extract<Condition, { kind: 'address' }>[] = [];
   #watches: readonly Watch[] = [];
@@ -53,12 +60,13 @@ export class Probe {
   /** What the machine has been told last, so that telling it again costs nothing. */
   #told = '';
 
-  constructor(playback: Playback, maps: RegisterMaps) {
-    this.#playback = playback;
+  /** @param observed what others want to hear of the machine at any time */
+  constructor(probed: Probed, maps: RegisterMaps, observed: Observed = QUIET) {
+    this.#probed = probed;
+    this.#observed = observed;
     this.#maps = maps;
-    playback.machine.onWatch = (hit) => this.#watched(hit);
-    playback.machine.onDma = (device, address, length, isWrite) =>
-      this.#dma(device, address, length, isWrite);
+    probed.machine.onWatch = (hit) => this.#watched(hit);
+    probed.machine.onDma = (device, address, length, isWrite) => this.#dma(device, address, length, isWrite);
   }
 
   /** @throws RangeError if the condition makes no sense */
@@ -74,7 +82,7 @@ export class Probe {
 
   /** @param from events before this position do not count */
   arm(conditions: readonly Condition[], from: Position): void {
-    const { machine } = this.#playback;
+    const { machine } = this.#probed;
     this.#addresses = conditions.filter((c) => c.kind === 'address');
     this.#watches = conditions.filter((c) => c.kind === 'watch');
     this.#matchers = conditions.filter(isEventCondition).map((c) => matcherOf(c, this.#maps));
@@ -89,7 +97,7 @@ export class Probe {
         exceptions: all.exceptions || each.exceptions,
         dma: all.dma || each.dma,
       }),
-      QUIET,
+      this.#observed,
     );
     machine.observe(observed);
   }
@@ -97,7 +105,7 @@ export class Probe {
   /** The machine keeps its breakpoints, since the next run most likely wants the same; they are not armed. */
   disarm(): void {
     this.#isArmed = false;
-    this.#playback.machine.observe(QUIET);
+    this.#probed.machine.observe(this.#observed);
     this.#addresses = [];
     this.#watches = [];
     this.#matchers = [];
@@ -105,7 +113,7 @@ export class Probe {
   }
 
   #tell(): void {
-    const { cluster } = this.#playback.machine;
+    const { cluster } = this.#probed.machine;
     const text = this.#addresses.map(({ address, cpu }) => `${address.toString(16)} ${cpu ?? ''}`).join();
     if (text !== this.#told) {
       this.#told = text;
@@ -117,7 +125,7 @@ export class Probe {
   }
 
   #tellWatches(watches: readonly Watch[]): void {
-    this.#playback.machine.cluster.setWatches(
+    this.#probed.machine.cluster.setWatches(
       watches.map(
         ({ address, length, space, access }): WatchRange => ({
           first: address,
@@ -139,7 +147,7 @@ export class Probe {
 
   #dma(device: string, address: number, length: number, isWrite: boolean): void {
     if (!this.#isArmed) return;
-    const { machine } = this.#playback;
+    const { machine } = this.#probed;
     for (const condition of this.#watches) {
       const { space, access } = condition;
       if (space !== 'physical' || (isWrite ? access === 'read' : access === 'write' || access === 'change'))
@@ -154,7 +162,7 @@ export class Probe {
   #addEvent(position: Position, hit: Hit): void {
     if (position < this.#from) return;
     this.#eventHits.push({ position, hit });
-    this.#playback.machine.requestStop();
+    this.#probed.machine.requestStop();
   }
 
   /** To be told of everything that the machine tells. */
@@ -167,7 +175,7 @@ export class Probe {
 
   /** After a run: what stopped it, if it was one of the conditions. */
   take(stopped: boolean): PendingHit | undefined {
-    const { position } = this.#playback;
+    const { position } = this.#probed.machine;
     const [first] = this.#eventHits;
     if (first !== undefined) {
       const hits = this.#eventHits.filter((each) => each.position === first.position).map(({ hit }) => hit);
@@ -190,7 +198,7 @@ export class Probe {
   /** Addresses that hold at the present position. */
   here(): Hit[] | undefined {
     if (this.#addresses.length === 0) return undefined;
-    const { machine, ended } = this.#playback;
+    const { machine, ended } = this.#probed;
     if (ended !== undefined) return undefined;
     const cpu = machine.currentCpu;
     const { pc } = machine.cluster.states[cpu]!;
@@ -214,7 +222,7 @@ export class Probe {
   }
 
   #bytes({ space, address, length }: Watch): Uint8Array | undefined {
-    const { machine } = this.#playback;
+    const { machine } = this.#probed;
     const into = new Uint8Array(length);
     if (space === 'physical') return machine.memory.read(Number(address), into) ? into : undefined;
     return readVirtual(machine, machine.currentCpu, address, into) === length ? into : undefined;

@@ -130,6 +130,10 @@ export class RecordSession implements LiveSession {
     return this.#run.machine;
   }
 
+  get observed(): Observed {
+    return this.#run.observed;
+  }
+
   get position(): Position {
     return this.#run.position;
   }

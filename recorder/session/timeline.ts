@@ -308,6 +308,11 @@ export class Timeline {
 
   /* ---------------------------------------------------------------- the whole of it */
 
+  /** Keeps the present state as a checkpoint. */
+  keep(): void {
+    this.#cursor.checkpoints.add();
+  }
+
   /** Runs ahead to the end once, so that every later jump finds checkpoints; ends where it began. */
   *prepare(): Operation<TimelineStop> {
     if (this.#branch !== undefined) return { reason: 'there' };
