@@ -4,7 +4,13 @@ import type { Position } from '../../engine/base/units.ts';
 import { disassemble } from '../../engine/cpu/a64/disasm.ts';
 import type { CpuState } from '../../engine/cpu/cpu-state.ts';
 import type { Machine } from '../../engine/machine.ts';
-import { keeps, type RegisterMaps, type SyncTraceReader, type TraceEvent } from '../../traces/index.ts';
+import {
+  chunkName,
+  keeps,
+  type RegisterMaps,
+  type SyncTraceReader,
+  type TraceEvent,
+} from '../../traces/index.ts';
 import { readVirtual } from '../session/guest-view.ts';
 import { interruptsOf } from '../session/interrupt-words.ts';
 import { parseSymbols, SymbolFileError, SymbolTable } from '../session/symbols.ts';
@@ -27,6 +33,8 @@ export interface DebuggerOptions {
 /** Events that can be gone to by number; older ones are forgotten. */
 const MAX_HANDLES = 100_000;
 const MAX_IMAGE = 256 << 20;
+const READ_AHEAD: readonly (string | undefined)[] = ['accesses', 'interrupts', 'outputs'];
+const READ_AHEAD_MS = 150;
 
 export class Debugger {
   readonly timeline: Timeline;
@@ -52,6 +60,17 @@ export class Debugger {
     this.host = host;
     this.interruptName = interruptsOf(reader.header);
     this.#readImages();
+    this.#readAhead();
+  }
+
+  /** The last events of the trace: the first question is then answered as fast as the others. */
+  #readAhead(): void {
+    const began = performance.now();
+    for (const chunk of this.reader.chunks.toReversed()) {
+      if (!READ_AHEAD.includes(chunkName(chunk.kind))) continue;
+      this.reader.first({ from: chunk.last, to: chunk.last + 1 });
+      if (performance.now() - began > READ_AHEAD_MS) return;
+    }
   }
 
   /** Symbols of the images that are ELF files. */

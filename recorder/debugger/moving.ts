@@ -45,7 +45,7 @@ function stepping(debug: Debugger, rest: string, name: string): { count: number;
 
 const step: Command = {
   name: 'step',
-  aliases: ['s', 'si', 'stepi', 'n', 'next'],
+  aliases: ['s', 'si', 'stepi'],
   usage: '[COUNT] [any]',
   help: 'execute one instruction, or COUNT',
   more: ['Other CPUs take their turns meanwhile; with `any`, instructions of all CPUs count.'],
@@ -67,7 +67,7 @@ const step: Command = {
 
 const rstep: Command = {
   name: 'rstep',
-  aliases: ['rs', 'rsi', 'rstepi', 'reverse-step', 'reverse-stepi', 'rn', 'back'],
+  aliases: ['rs', 'rsi', 'rstepi', 'reverse-step', 'reverse-stepi'],
   usage: '[COUNT] [any]',
   help: 'take one instruction back, or COUNT',
   repeats: true,

@@ -6,7 +6,8 @@ import type { Position } from '../../engine/base/units.ts';
 
 const GOAL_MS = 15;
 const MIN_SLICE = 5_000;
-const MAX_SLICE = 4_000_000;
+/** A slice that takes a millisecond where code is hot takes this many times longer where all of it is new. */
+const MAX_SLICE = 400_000;
 /** Work after which a checkpoint is worth its memory. */
 const CHECKPOINT_MS = 40;
 

@@ -16,6 +16,8 @@ import {
 export interface Recipe {
   readonly kernel: Uint8Array;
   readonly cpus?: number;
+  /** Version of the GIC; the board's default is 2. */
+  readonly gic?: 2 | 3;
   readonly level?: TraceLevel;
   readonly append?: string;
   /** Instructions at most. */
@@ -27,6 +29,7 @@ export interface Recipe {
 export function recordTrace({
   kernel,
   cpus = 1,
+  gic = 2,
   level = 'devices',
   append,
   until = 1e9,
@@ -39,6 +42,7 @@ export function recordTrace({
       config: {
         ...base,
         cpu: { ...base.cpu, model: 'cortex-a57' },
+        gicVersion: gic,
         smp: { ...base.smp, cpus, maxCpus: cpus, cores: cpus },
         ram: { size: 32 << 20, maxSize: 32 << 20, slots: 0 },
       },
