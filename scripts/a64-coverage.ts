@@ -78,6 +78,7 @@ class Observed implements Lowering {
   readonly el0MayMaintain = true;
   // The micro-ops of a context that checks no alignment.
   readonly checksAlignment = false;
+  readonly overridesUser = false;
   readonly microOps = new Set<string>();
   readonly helpers = new Set<string>();
   usesHost = false;

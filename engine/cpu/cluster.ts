@@ -8,7 +8,7 @@ import type { SysregTable } from './a64/sysregs.ts';
 import { Breakpoints } from './breakpoints.ts';
 import { CodeCache } from './code-cache.ts';
 import type { CpuConfig } from './cpu-models.ts';
-import { CpuState, PSTATE_IL } from './cpu-state.ts';
+import { CpuState, PSTATE_IL, PSTATE_UAO } from './cpu-state.ts';
 import { BANK, EC, type ExceptionKind, exceptionReturn, takeException } from './exceptions.ts';
 import * as H from './helpers/heap-layout.ts';
 import * as L from './helpers/layout.ts';
@@ -22,6 +22,7 @@ import {
   CONTEXT_FP_TRAP,
   CONTEXT_SP_ALIGN,
   CONTEXT_SPELX,
+  CONTEXT_UAO,
   Translator,
 } from './translator.ts';
 import { HELPERS } from './uops.ts';
@@ -98,6 +99,23 @@ export interface WatchHit {
 
 const DEFAULT_BUDGET = 0x3fffffff;
 
+/** What helpers/mmu.ts has to know of a CPU. */
+function translationFeatures({ features, id }: CpuConfig): number {
+  const has = (name: string, bit: number): number => (features.has(name) ? bit : 0);
+  return (
+    has('FEAT_PAN', H.TRANSLATION_PAN) |
+    has('FEAT_HAFDBS', H.TRANSLATION_HA) |
+    ((id('ID_AA64MMFR1_EL1') & 15n) >= 2n ? H.TRANSLATION_HD : 0) |
+    has('FEAT_HPDS', H.TRANSLATION_HPDS) |
+    has('FEAT_E0PD', H.TRANSLATION_E0PD) |
+    has('FEAT_TTST', H.TRANSLATION_TTST) |
+    has('FEAT_LVA', H.TRANSLATION_LVA) |
+    has('FEAT_LPA', H.TRANSLATION_LPA) |
+    has('FEAT_LPA2', H.TRANSLATION_LPA2) |
+    has('FEAT_BTI', H.TRANSLATION_BTI)
+  );
+}
+
 /**
  * All CPUs of the machine over one heap: runs them one at a time, in turns that the machine decides. Everything
  * here is a function of CPU state and memory; how blocks are cut and cached can never be seen by the guest.
@@ -145,6 +163,7 @@ export class CpuCluster {
     this.wait = Array.from({ length: cpus }, () => 'none');
     this.event = Array.from({ length: cpus }, () => false);
     heap.u32[H.G_PA_BITS >>> 2] = config.physicalAddressBits;
+    heap.u32[H.G_TRANSLATION_FEATURES >>> 2] = translationFeatures(config);
 
     this.helpers = instantiateHelpers(heap.memory, {
       mmioRead: (cpu, sizeLog2) => this.#deviceRead(cpu, sizeLog2),
@@ -235,6 +254,7 @@ export class CpuCluster {
     const fpen = (s.sysregLo(L.SYS_CPACR_EL1) >> 20) & 3;
     if (el < 2 && (fpen === 3 || (fpen === 1 && el === 1)) === false) bits |= CONTEXT_FP_TRAP;
     const sctlr = s.sysregLo(BANK[Math.max(el, 1)]!.sctlr);
+    if (el === 1 && s.word(L.CPU_PSTATE) & PSTATE_UAO) bits |= CONTEXT_UAO;
     if (sctlr & 2) bits |= CONTEXT_ALIGN;
     if (sctlr & (el === 0 ? 1 << 4 : 1 << 3)) bits |= CONTEXT_SP_ALIGN;
     if (el === 0) {
@@ -555,8 +575,11 @@ export class CpuCluster {
     this.counts.misses += 1;
     this.#settlePc(s);
     const { active } = this.breakpoints;
-    // The end of the turn, or of what is known to be due, comes first.
-    if (active && (this.#left <= 0 || this.#effect)) return;
+    /*
+     * The end of the turn, or of what is known to be due, comes first: a breakpoint is not yet reached then, and the
+     * access flag of the page not yet set.
+     */
+    if (this.#left <= 0 || this.#effect) return;
     if (active && this.armed && this.breakpoints.stopsAt(s.pc, s.index)) {
       this.#stop = true;
       return;

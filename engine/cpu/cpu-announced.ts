@@ -21,25 +21,12 @@ const field = (register: string, low: number, most: number, ...features: string[
 });
 
 export const LIMITED_FIELDS: readonly LimitedField[] = [
-  field('ID_AA64ISAR0_EL1', 56, 0, 'FEAT_TLBIOS', 'FEAT_TLBIRANGE'),
   field('ID_AA64ISAR0_EL1', 60, 0, 'FEAT_RNG'),
   field('ID_AA64ISAR1_EL1', 4, 0, 'FEAT_PAuth'),
   field('ID_AA64ISAR1_EL1', 24, 0, 'FEAT_PAuth'),
   field('ID_AA64PFR0_EL1', 32, 0, 'FEAT_SVE'),
   field('ID_AA64PFR1_EL1', 0, 0, 'FEAT_BTI'),
   field('ID_AA64PFR1_EL1', 24, 0, 'FEAT_SME'),
-  field('ID_AA64MMFR0_EL1', 0, 5, 'FEAT_LPA'),
-  field('ID_AA64MMFR0_EL1', 20, 1, 'FEAT_LPA2'),
-  field('ID_AA64MMFR0_EL1', 28, 0, 'FEAT_LPA2'),
-  field('ID_AA64MMFR0_EL1', 32, 2, 'FEAT_LPA2'),
-  field('ID_AA64MMFR0_EL1', 40, 2, 'FEAT_LPA2'),
-  field('ID_AA64MMFR1_EL1', 0, 0, 'FEAT_HAFDBS'),
-  field('ID_AA64MMFR1_EL1', 12, 0, 'FEAT_HPDS', 'FEAT_HPDS2'),
-  field('ID_AA64MMFR1_EL1', 20, 0, 'FEAT_PAN', 'FEAT_PAN2'),
-  field('ID_AA64MMFR2_EL1', 4, 0, 'FEAT_UAO'),
-  field('ID_AA64MMFR2_EL1', 16, 0, 'FEAT_LVA'),
-  field('ID_AA64MMFR2_EL1', 28, 0, 'FEAT_TTST'),
-  field('ID_AA64MMFR2_EL1', 60, 0, 'FEAT_E0PD'),
 ];
 
 /** Registers that describe only what is kept back: SVE and SME. */

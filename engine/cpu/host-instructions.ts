@@ -161,9 +161,11 @@ function pstateImmediate(cluster: CpuCluster, s: CpuState, word: number): void {
     cluster.contextChanged(s);
   } else if (field === 0x04 && s.el > 0 && features.has('FEAT_PAN')) {
     setBit(PSTATE_PAN);
-    cluster.translationChanged(s, false);
-  } else if (field === 0x03 && s.el > 0 && features.has('FEAT_UAO')) setBit(PSTATE_UAO);
-  else if (field === 0x1a && features.has('FEAT_DIT')) setBit(PSTATE_DIT);
+    cluster.contextChanged(s);
+  } else if (field === 0x03 && s.el > 0 && features.has('FEAT_UAO')) {
+    setBit(PSTATE_UAO);
+    cluster.contextChanged(s);
+  } else if (field === 0x1a && features.has('FEAT_DIT')) setBit(PSTATE_DIT);
   else if (field === 0x19 && features.has('FEAT_SSBS')) setBit(PSTATE_SSBS);
   else if (field === 0x1c && features.has('FEAT_MTE')) setBit(PSTATE_TCO);
   else {

@@ -111,7 +111,7 @@ export function makeSysregContext(ports: SysregPorts, cpu: number, slots: Sysreg
         default: {
           const bit = PSTATE_BIT[name]!;
           s.setWord(L.CPU_PSTATE, (s.word(L.CPU_PSTATE) & ~bit) | (low & bit));
-          if (name === 'PAN') ports.cluster().translationChanged(s, false);
+          if (name === 'PAN' || name === 'UAO') ports.cluster().contextChanged(s);
         }
       }
     },
@@ -142,7 +142,7 @@ export function makeSysregContext(ports: SysregPorts, cpu: number, slots: Sysreg
       if (code !== 0) {
         s.setSysreg(L.SYS_PAR_EL1, BigInt(((code & 0x3f) << 1) | 1 | (1 << 11)));
       } else {
-        const pa = heap.u64[G_WALK_PA >>> 3]! & 0xfffffffff000n;
+        const pa = heap.u64[G_WALK_PA >>> 3]! & 0xf_ffff_ffff_f000n;
         const found = heap.u32[G_WALK_ATTRS >>> 2]!;
         const attributes = BigInt((found >>> ATTR_MAIR) & 0xff);
         const shareability = BigInt((found >>> ATTR_SH) & 3);

@@ -23,6 +23,8 @@ export const CONTEXT_EL0_CACHE = 32;
 /** SCTLR_ELx.A: accesses must be aligned; SA or SA0: so must a stack pointer that is a base. */
 export const CONTEXT_ALIGN = 64;
 export const CONTEXT_SP_ALIGN = 128;
+/** PSTATE.UAO at EL1: unprivileged accesses are not. */
+export const CONTEXT_UAO = 256;
 
 const HOST = uop('host');
 const BRANCH = uop('b');
@@ -52,6 +54,7 @@ export class Translator implements Lowering {
   el0MayZero = false;
   el0MayMaintain = false;
   checksAlignment = false;
+  overridesUser = false;
   #checksSp = false;
   /** The block has checked SP, and all it did to it since was to add multiples of 16. */
   #spAligned = false;
@@ -118,6 +121,7 @@ export class Translator implements Lowering {
     this.el0MayZero = (context & CONTEXT_EL0_ZERO) !== 0;
     this.el0MayMaintain = (context & CONTEXT_EL0_CACHE) !== 0;
     this.checksAlignment = (context & CONTEXT_ALIGN) !== 0;
+    this.overridesUser = (context & CONTEXT_UAO) !== 0;
     this.#checksSp = (context & CONTEXT_SP_ALIGN) !== 0;
     this.#spAligned = false;
     const fpTrap = (context & CONTEXT_FP_TRAP) !== 0;

@@ -78,7 +78,7 @@ function checkOffset(t: Lowering, base: number, offset: number, log2: number, is
 
 function access(t: Lowering, a: Access, base: number, offset: number, unprivileged = false): void {
   checkOffset(t, base, offset, a.scale, a.isStore);
-  const op = unprivileged && t.el === 1 ? a.ops.unprivileged : a.ops.imm;
+  const op = unprivileged && t.el === 1 && !t.overridesUser ? a.ops.unprivileged : a.ops.imm;
   t.emit(op, a.d, base, 0, 0, 0, offset, offset < 0 ? -1 : 0);
   if (a.narrow) t.emit(W, a.d, 0, 0, 0, 0, 0, 0);
 }

@@ -29,6 +29,8 @@ export interface Lowering {
   readonly el0MayMaintain: boolean;
   /** SCTLR_ELx.A: unaligned accesses fault. */
   readonly checksAlignment: boolean;
+  /** PSTATE.UAO at EL1: unprivileged loads and stores are done as others. */
+  readonly overridesUser: boolean;
   /** SP is about to be used as a base: emits the check that SCTLR_ELx.SA asks for, unless it was done before. */
   checkStack(): void;
 }

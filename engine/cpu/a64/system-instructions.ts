@@ -112,6 +112,20 @@ function tlbInstructions(): SystemInstruction[] {
   both(0, 3, 'VAAE1');
   both(0, 5, 'VALE1');
   both(0, 7, 'VAALE1');
+  // FEAT_TLBIRANGE: CRm 2 inner shareable, 5 outer shareable, 6 local.
+  for (const [crm, suffix] of [
+    [2, 'IS'],
+    [5, 'OS'],
+    [6, ''],
+  ] as const) {
+    for (const [op2, name] of [
+      [1, 'RVAE1'],
+      [3, 'RVAAE1'],
+      [5, 'RVALE1'],
+      [7, 'RVAALE1'],
+    ] as const)
+      instructions.push(tlbi(0, crm, op2, name + suffix, (c) => c.features.has('FEAT_TLBIRANGE')));
+  }
   both(4, 0, 'ALLE2', hasEl2);
   both(4, 1, 'VAE2', hasEl2);
   both(4, 5, 'VALE2', hasEl2);
@@ -150,7 +164,7 @@ function addressTranslations(): SystemInstruction[] {
   ];
 }
 
-/** The instructions that exist on a machine. Those of FEAT_TLBIRANGE, MTE and later are not here: SPEC-GAP. */
+/** The instructions that exist on a machine. Those of MTE, and the ranges of EL2 and EL3, are not here: SPEC-GAP. */
 export function systemInstructions(config: CpuConfig): readonly SystemInstruction[] {
   const all: SystemInstruction[] = [
     cache('IC IALLUIS', 0, 1, 0, [TPU]),

@@ -11,7 +11,7 @@ import {
   ACC_ALIGNED, ACC_SINGLE, ACC_UNPRIVILEGED, EXIT_FAULT, EXIT_NO_MEMORY, EXIT_SINGLE, EXIT_WATCH,
   FAULT_SP_ALIGNMENT,
   FRAME_CODE, FRAME_DIRTY, FRAME_SHARED, FRAME_SLOW_STORES, FRAME_TABLE,
-  FRAME_WRITABLE_CACHED, G_BREAK_COUNT, G_BREAK_LIST, G_CODE_TABLES, G_FRAMES, G_STAT_SLOW, G_WALK_ATTRS, G_WALK_PA, G_ZERO_FRAME,
+  FRAME_WRITABLE_CACHED, G_BREAK_COUNT, G_BREAK_LIST, G_CODE_TABLES, G_FRAMES, G_FRAME_PAGES, G_WALK_UPDATE, G_WALK_UPDATE_AT, G_STAT_SLOW, G_WALK_ATTRS, G_WALK_PA, G_ZERO_FRAME,
   RADIX_READ_ONLY, RADIX_UNTOUCHED, TLB_ENTRIES, TLB_FETCH, TLB_SET, TLB_WRITE, G_CODE_TABLE_STRIDE,
   G_WATCH_COUNT, G_WATCH_LIST, WATCH_BYTES, WATCH_READ, WATCH_VIRTUAL, WATCH_WRITE,
 } from "./heap-layout";
@@ -68,6 +68,46 @@ function mustAlign(cpu: usize, desc: u32, code: u32): bool {
   // SPEC-GAP: with the MMU off all data accesses are Device-nGnRnE and unaligned ones fault; like QEMU 7.2
   // they are let through here.
   return code == 0 && (load<u32>(G_WALK_ATTRS) & ATTR_DEVICE) != 0;
+}
+
+/** From translateFor: the access must be made by a run of this instruction alone. */
+export const ALONE: u32 = 0x100;
+
+/** Does what a walk with FEAT_HAFDBS asks for. False: it might change the mapping of the code that is running. */
+function updateDescriptor(single: u32): bool {
+  const at = load<u32>(G_WALK_UPDATE_AT);
+  const value = load<u64>(G_WALK_UPDATE);
+  const frame = at & ~4095;
+  const flagsAt = flagsAddress(frame);
+  if (load<u8>(flagsAt) & FRAME_CODE && codeWritten(frame, at & 4095, 8, single)) return false;
+  // An access flag that is clear is never cached, a page that is clean may be.
+  if ((load<u64>(at) ^ value) & 0x80) {
+    if (!single) return false;
+    tableWritten(frame, at & 4095, 8);
+  }
+  if (load<u8>(flagsAt) & FRAME_SHARED) unshare(frame);
+  store<u8>(flagsAt, load<u8>(flagsAt) | FRAME_DIRTY);
+  store<u64>(at, value);
+  return true;
+}
+
+/** Translation for an access that will be made: like `walk`, and hardware's updates of the descriptor are done. */
+export function translateFor(cpu: usize, va: u64, el: u32, access: u32, single: u32): u32 {
+  const code = walk(cpu, va, el, access, true);
+  if (code || !load<u32>(G_WALK_UPDATE_AT)) return code;
+  if (isReadOnly(load<u32>(G_WALK_UPDATE_AT))) return code;
+  if (!updateDescriptor(single)) {
+    store<u32>(cpu, EXIT_SINGLE, CPU_EXIT);
+    return ALONE;
+  }
+  // Again, as what was marked for it may have been forgotten.
+  return walk(cpu, va, el, access, true);
+}
+
+/** Tables in flash stay as they are. */
+function isReadOnly(at: u32): bool {
+  const page = load<u32>(load<u32>(G_FRAME_PAGES) + ((at - load<u32>(G_FRAMES)) >> 12 << 2));
+  return (radixEntry((<u64>page) << 12) & RADIX_READ_ONLY) != 0;
 }
 
 const NOT_WATCHED: u32 = 0;
@@ -137,7 +177,8 @@ export function slow_load(cpu: usize, va: u64, desc: u32): u64 {
     return sizeLog2 == 3 ? load<u64>(at) : sizeLog2 == 2 ? load<u32>(at) : sizeLog2 == 1 ? load<u16>(at) : load<u8>(at);
   }
   store<u64>(G_STAT_SLOW, load<u64>(G_STAT_SLOW) + 1);
-  const code = walk(cpu, va, el, ACCESS_READ, true);
+  const code = translateFor(cpu, va, el, ACCESS_READ, desc & ACC_SINGLE);
+  if (code == ALONE) return 0;
   if (va & (bytes - 1)) {
     if (mustAlign(cpu, desc, code)) {
       fault(cpu, va, 0x21, 0);
@@ -147,7 +188,8 @@ export function slow_load(cpu: usize, va: u64, desc: u32): u64 {
       // Both pages must translate before either is touched.
       const pa = load<u64>(G_WALK_PA);
       const second = (va + bytes) & ~(<u64>4095);
-      const code2 = walk(cpu, second, el, ACCESS_READ, true);
+      const code2 = translateFor(cpu, second, el, ACCESS_READ, desc & ACC_SINGLE);
+      if (code2 == ALONE) return 0;
       if (code2) {
         fault(cpu, second, code2, 0);
         return 0;
@@ -251,7 +293,8 @@ export function slow_store(cpu: usize, va: u64, value: u64, desc: u32): void {
     return;
   }
   store<u64>(G_STAT_SLOW, load<u64>(G_STAT_SLOW) + 1);
-  const code = walk(cpu, va, el, ACCESS_WRITE, true);
+  const code = translateFor(cpu, va, el, ACCESS_WRITE, desc & ACC_SINGLE);
+  if (code == ALONE) return;
   if (va & (bytes - 1)) {
     if (mustAlign(cpu, desc, code)) {
       fault(cpu, va, 0x21, 1);
@@ -260,7 +303,8 @@ export function slow_store(cpu: usize, va: u64, value: u64, desc: u32): void {
     if (code == 0 && (<u32>va & 4095) + bytes > 4096) {
       const pa = load<u64>(G_WALK_PA);
       const second = (va + bytes) & ~(<u64>4095);
-      const code2 = walk(cpu, second, el, ACCESS_WRITE, true);
+      const code2 = translateFor(cpu, second, el, ACCESS_WRITE, desc & ACC_SINGLE);
+      if (code2 == ALONE) return;
       if (code2) {
         fault(cpu, second, code2, 1);
         return;
@@ -382,7 +426,8 @@ export function fetch_block(cpu: usize, va: u64): u32 {
   // The host side drops an address tag first.
   if (va & 3 || <i64>(va << 8) >> 8 != <i64>va) return 0;
   const el = load<u32>(cpu, CPU_EL);
-  if (walk(cpu, va, el, ACCESS_FETCH, true)) return 0;
+  // A descriptor that is to change is for fetch_frame, which is called only if the instruction will be executed.
+  if (walk(cpu, va, el, ACCESS_FETCH, true) || load<u32>(G_WALK_UPDATE_AT)) return 0;
   const entry = radixEntry(load<u64>(G_WALK_PA));
   if (entry <= 1) return 0;
   const frame = entry & ~RADIX_READ_ONLY;
@@ -397,7 +442,7 @@ export function fetch_block(cpu: usize, va: u64): u32 {
 
 /** Frame of an instruction address (made if the page was untouched), or 0 with the fault in CPU_FAULT (DFSC; 0x10: no memory there). */
 export function fetch_frame(cpu: usize, va: u64): u32 {
-  const code = walk(cpu, va, load<u32>(cpu, CPU_EL), ACCESS_FETCH, true);
+  const code = translateFor(cpu, va, load<u32>(cpu, CPU_EL), ACCESS_FETCH, 1);
   store<u64>(cpu, va, CPU_ADDR);
   if (code) {
     store<u32>(cpu, code & 0x3f, CPU_FAULT);

@@ -2,14 +2,14 @@
  * The slow path of atomics (FEAT_LSE): like those of loads and stores in access.ts, a call either completes or leaves
  * a reason in CPU_EXIT and memory as it was.
  */
-import { accessEl, checkWatches, fault, slow_load, slow_store, STOP } from "./access";
+import { accessEl, ALONE, checkWatches, fault, slow_load, slow_store, STOP, translateFor } from "./access";
 import {
   ACC_SINGLE, EXIT_SINGLE, FRAME_CODE, FRAME_TABLE, G_WALK_PA, G_WATCH_COUNT, RADIX_READ_ONLY, RADIX_UNTOUCHED,
   WATCH_WRITE,
 } from "./heap-layout";
 import { CPU_DATA, CPU_DATA_HI, CPU_EXIT } from "./layout";
 import { flagsAddress, radixEntry } from "./memory";
-import { ACCESS_READ, ACCESS_WRITE, walk } from "./mmu";
+import { ACCESS_READ, ACCESS_WRITE } from "./mmu";
 
 /** DFSC of an atomic to what cannot do it: no memory, or read-only memory (Arm ARM D17.2.37). */
 const UNSUPPORTED: u32 = 0x35;
@@ -24,12 +24,14 @@ function mayUpdate(cpu: usize, va: u64, bytes: u32, desc: u32): bool {
     return false;
   }
   const el = accessEl(cpu, desc);
-  let code = walk(cpu, va, el, ACCESS_READ, true);
+  let code = translateFor(cpu, va, el, ACCESS_READ, desc & ACC_SINGLE);
+  if (code == ALONE) return false;
   if (code) {
     fault(cpu, va, code, 0);
     return false;
   }
-  code = walk(cpu, va, el, ACCESS_WRITE, true);
+  code = translateFor(cpu, va, el, ACCESS_WRITE, desc & ACC_SINGLE);
+  if (code == ALONE) return false;
   if (code) {
     fault(cpu, va, code, 1);
     return false;

@@ -40,6 +40,24 @@ export const G_WALK_PA = 0x000f0060;
 export const G_WALK_ATTRS = 0x000f0068;
 export const ATTR_SH = 4;
 export const ATTR_MAIR = 8;
+/** In G_WALK_ATTRS: the page is guarded (FEAT_BTI). */
+export const ATTR_GUARDED = 2;
+/** u32: TRANSLATION_* that the CPU has. */
+export const G_TRANSLATION_FEATURES = 0x000f00f0;
+export const TRANSLATION_PAN = 1;
+/** FEAT_HAFDBS: access flag (1) and dirty state (2) kept by hardware. */
+export const TRANSLATION_HA = 2;
+export const TRANSLATION_HD = 4;
+export const TRANSLATION_HPDS = 8;
+export const TRANSLATION_E0PD = 16;
+export const TRANSLATION_TTST = 32;
+export const TRANSLATION_LVA = 64;
+export const TRANSLATION_LPA = 128;
+export const TRANSLATION_LPA2 = 256;
+export const TRANSLATION_BTI = 512;
+/** A walk that asks for a change of the descriptor it ended at: its place (u32, 0 none), and the new value (u64). */
+export const G_WALK_UPDATE_AT = 0x000f00f4;
+export const G_WALK_UPDATE = 0x000f00f8;
 /** u32: physical address bits the CPU implements. */
 export const G_PA_BITS = 0x000f006c;
 

@@ -13,7 +13,9 @@ import {
 import {
   G_CPUS, G_TLBS, G_WALK_PA, G_WALK_ATTRS, G_PA_BITS, G_FRAMES, G_FRAME_TABLE_INFO, G_PT_COUNT, G_PT_LIST,
   PT_LIST_MAX, TABLE_IDLE, TABLE_IDLE_MAX, G_STAT_FLUSHES, G_STAT_PAGE_FLUSHES, G_STAT_REFILLS,
-  FRAME_TABLE, FRAME_WRITABLE_CACHED, ATTR_SH, ATTR_MAIR,
+  FRAME_TABLE, FRAME_WRITABLE_CACHED, ATTR_SH, ATTR_MAIR, ATTR_GUARDED, G_TRANSLATION_FEATURES, G_WALK_UPDATE, G_WALK_UPDATE_AT,
+  TRANSLATION_BTI, TRANSLATION_E0PD, TRANSLATION_HA, TRANSLATION_HD, TRANSLATION_HPDS, TRANSLATION_LPA2, TRANSLATION_LVA,
+  TRANSLATION_PAN, TRANSLATION_TTST,
   TLB_BITS, TLB_ENTRIES, TLB_BYTES, TLB_WRITE, TLB_FETCH, TLB_SET, TLB_BANK, BANK_INFO, G_BANKS, G_BANK_INFO, G_BANK_CLOCK, G_FRAME_WRITER, G_ZERO_FRAME,
 } from "./heap-layout";
 import { frameForRead, flagsAddress } from "./memory";
@@ -72,7 +74,9 @@ function selectContext(cpu: usize, el: u32, info: u32, bank: u32): void {
  */
 export function tlbSelect(cpu: usize, index: u32): u32 {
   const el = load<u32>(cpu, CPU_EL);
-  const regime: u32 = el < 2 ? 1 : el;
+  let regime: u32 = el < 2 ? 1 : el;
+  // With PSTATE.PAN clear, EL1 reaches what it otherwise does not: a bank of its own for this rare state.
+  if (el == 1 && load<u32>(G_TRANSLATION_FEATURES) & TRANSLATION_PAN && !(load<u32>(cpu, CPU_PSTATE) & (1 << 22))) regime |= 16;
   const ttbr0 = sysreg(cpu, SYS_TTBR0_EL1) & 0x0000ffffffffffff;
   const ttbr1 = sysreg(cpu, SYS_TTBR1_EL1) & 0x0000ffffffffffff;
   const clock = load<u32>(G_BANK_CLOCK) + 1;
@@ -364,71 +368,118 @@ function outOfRange(address: u64, bits: u32): bool {
   return (address >> bits) != 0;
 }
 
+// @ts-ignore: decorator
+@inline
+function bit(value: u64, at: u32): bool {
+  return ((value >> at) & 1) != 0;
+}
+
+/** Fault status codes with bit 7 set; `level` may be -1 (Arm ARM D17.2.37, DFSC). */
+const ADDRESS_SIZE: u32 = 0x80;
+const TRANSLATION: u32 = 0x84;
+const EXTERNAL_ON_WALK: u32 = 0x94;
+
+// @ts-ignore: decorator
+@inline
+function faultAt(kind: u32, level: i32): u32 {
+  if (level >= 0) return kind + <u32>level;
+  return kind == ADDRESS_SIZE ? 0xa9 : kind == TRANSLATION ? 0xab : 0x93;
+}
+
+/** A block descriptor is allowed at this level (Arm ARM, shared/translation AArch64.BlockDescSupported). */
+// @ts-ignore: decorator
+@inline
+function mayBeBlock(granule: u32, level: i32, ds: bool, paBits: u32): bool {
+  if (level == 2) return true;
+  if (granule == 12) return level == 1 || (level == 0 && ds);
+  return level == 1 && (granule == 14 ? ds : paBits == 52);
+}
+
 /**
  * Stage 1 translation of `va` for an access from `el`. Returns 0 and leaves the physical address and
  * attributes in G_WALK_*, or the fault status code (DFSC, Arm ARM table "D17 ISS encoding for a Data Abort")
  * with bit 7 set. `track`: mark the frames read, as every translation that will be cached must.
+ *
+ * With FEAT_HAFDBS a translation may be good only if its descriptor is changed as well: then G_WALK_UPDATE_AT is not
+ * 0, and who makes the access has to call updateDescriptor (access.ts).
  */
 export function walk(cpu: usize, vaIn: u64, el: u32, access: u32, track: bool): u32 {
+  const features = load<u32>(G_TRANSLATION_FEATURES);
   const regime: u32 = el < 2 ? 1 : el;
   const sctlr = sysreg(cpu, regime == 1 ? SYS_SCTLR_EL1 : regime == 2 ? SYS_SCTLR_EL2 : SYS_SCTLR_EL3);
   const tcr = sysreg(cpu, regime == 1 ? SYS_TCR_EL1 : regime == 2 ? SYS_TCR_EL2 : SYS_TCR_EL3);
   const paBits = load<u32>(G_PA_BITS);
   const upper: bool = regime == 1 && ((vaIn >> 55) & 1) != 0;
-  const tbi: bool = regime == 1 ? ((tcr >> (upper ? 38 : 37)) & 1) != 0 : ((tcr >> 20) & 1) != 0;
+  const tbi: bool = regime == 1 ? bit(tcr, upper ? 38 : 37) : bit(tcr, 20);
+  store<u32>(G_WALK_UPDATE_AT, 0);
 
   if (!(sctlr & 1)) {
     const flat = tbi ? (vaIn << 8) >> 8 : vaIn;
-    if (outOfRange(flat, paBits)) return 0x80; // address size fault, level 0
+    if (outOfRange(flat, paBits)) return ADDRESS_SIZE;
     store<u64>(G_WALK_PA, flat);
     store<u32>(G_WALK_ATTRS, 2 << ATTR_SH); // Device-nGnRnE for AT only
     return 0;
   }
 
-  let tsz: u32, granule: u32, epd: bool, ttbr: u64;
+  let tsz: u32, granule: u32, epd: bool, ttbr: u64, sharing: u32;
   if (upper) {
     tsz = <u32>(tcr >> 16) & 63;
     const tg = <u32>(tcr >> 30) & 3;
     granule = tg == 3 ? 16 : tg == 1 ? 14 : 12;
-    epd = ((tcr >> 23) & 1) != 0;
+    epd = bit(tcr, 23);
+    sharing = <u32>(tcr >> 28) & 3;
     ttbr = sysreg(cpu, SYS_TTBR1_EL1);
   } else {
     tsz = <u32>tcr & 63;
     const tg = <u32>(tcr >> 14) & 3;
     granule = tg == 1 ? 16 : tg == 2 ? 14 : 12;
-    epd = regime == 1 && ((tcr >> 7) & 1) != 0;
+    epd = regime == 1 && bit(tcr, 7);
+    sharing = <u32>(tcr >> 12) & 3;
     ttbr = sysreg(cpu, regime == 1 ? SYS_TTBR0_EL1 : regime == 2 ? SYS_TTBR0_EL2 : SYS_TTBR0_EL3);
   }
-  if (tsz < 16) tsz = 16;
-  if (tsz > 39) tsz = 39;
+  const ds: bool = (features & TRANSLATION_LPA2) != 0 && granule != 16 && bit(tcr, regime == 1 ? 59 : 32);
+  const hasWideVa: bool = granule == 16 ? (features & TRANSLATION_LVA) != 0 : ds;
+  const largest: u32 = features & TRANSLATION_TTST ? (granule == 16 ? 47 : 48) : 39;
+  // Out of bounds: a fault, as FEAT_LVA demands for what is too small, and the architecture allows always.
+  const smallest: u32 = hasWideVa ? 12 : 16;
+  if (tsz < smallest || tsz > largest) return TRANSLATION;
   const inputBits: u32 = 64 - tsz;
   // All address bits above the input size must be copies of the half's selector.
   const top: u32 = tbi ? 8 : 0;
   const above = (<i64>(vaIn << top)) >> (top + inputBits);
-  if (above != (upper ? -1 : 0)) return 0x84;
-  if (epd) return 0x84;
+  if (above != (upper ? -1 : 0)) return TRANSLATION;
+  if (epd) return TRANSLATION;
+  if (el == 0 && features & TRANSLATION_E0PD && bit(tcr, upper ? 56 : 55)) return TRANSLATION;
 
   const ps = <u32>(tcr >> (regime == 1 ? 32 : 16)) & 7;
-  let outBits: u32 = ps == 0 ? 32 : ps == 1 ? 36 : ps == 2 ? 40 : ps == 3 ? 42 : ps == 4 ? 44 : 48;
+  let outBits: u32 = ps == 0 ? 32 : ps == 1 ? 36 : ps == 2 ? 40 : ps == 3 ? 42 : ps == 4 ? 44 : ps == 5 ? 48 : 52;
   if (outBits > paBits) outBits = paBits;
+  // 64 KiB granules have bits 51:48 of addresses in bits 15:12 of descriptors.
+  const folded: bool = granule == 16 && outBits == 52;
+  if (outBits == 52 && !folded && !ds) outBits = 48;
+  const addressMask: u64 = ds ? 0x0003ffffffffffff : 0x0000ffffffffffff;
 
   const stride: u32 = granule - 3;
-  let level: u32 = 4 - (inputBits - granule + stride - 1) / stride;
+  let level: i32 = 4 - <i32>((inputBits - granule + stride - 1) / stride);
   const va = vaIn & (((<u64>1) << inputBits) - 1);
   // Bits of the virtual address above the input size, to rebuild full addresses for the tracking.
   const high: u64 = upper ? ~(((<u64>1) << inputBits) - 1) : 0;
-  const firstBits: u32 = inputBits - (granule + stride * (3 - level));
+  const firstBits: u32 = inputBits - (granule + stride * <u32>(3 - level));
   let base = ttbr & 0x0000ffffffffffff & ~((<u64>1 << max<u32>(firstBits + 3, 6)) - 1);
-  if (outOfRange(base, outBits)) return 0x80;
+  if (ds || folded) base |= ((ttbr >> 2) & 15) << 48;
+  if (outOfRange(base, outBits)) return ADDRESS_SIZE;
   let mask: u64 = ((<u64>1) << firstBits) - 1;
   let tableAp: u32 = 0;
   let tableXn: bool = false, tablePxn: bool = false;
+  const flat: bool = (features & TRANSLATION_HPDS) != 0 && bit(tcr, regime == 1 ? (upper ? 42 : 41) : 24);
+  const ha: bool = (features & TRANSLATION_HA) != 0 && bit(tcr, regime == 1 ? 39 : 21);
+  const hd: bool = ha && (features & TRANSLATION_HD) != 0 && bit(tcr, regime == 1 ? 40 : 22);
 
   for (;;) {
-    const shift: u32 = granule + stride * (3 - level);
+    const shift: u32 = granule + stride * <u32>(3 - level);
     const descAddress = base + (((va >> shift) & mask) << 3);
     const frame = frameForRead(descAddress);
-    if (frame == 0) return 0x94 + level; // external abort on a table walk
+    if (frame == 0) return faultAt(EXTERNAL_ON_WALK, level);
     if (track) {
       // What the first descriptor of this frame maps.
       const inFrame = (descAddress & 4095) >> 3;
@@ -436,33 +487,46 @@ export function walk(cpu: usize, vaIn: u64, el: u32, access: u32, track: bool): 
       trackTable(frame, high | firstVa, shift);
     }
     const desc = load<u64>(frame + (<u32>descAddress & 4095));
-    if (!(desc & 1)) return 0x84 + level;
+    if (!(desc & 1)) return faultAt(TRANSLATION, level);
+    let next = desc & addressMask;
+    if (ds) next |= ((desc >> 8) & 3) << 50;
+    else if (folded) next |= ((desc >> 12) & 15) << 48;
     if (level < 3 && desc & 2) {
-      base = desc & 0x0000ffffffffffff & ~(((<u64>1) << granule) - 1);
-      if (outOfRange(base, outBits)) return 0x80 + level;
-      tableAp |= <u32>(desc >> 61) & 3;
-      tableXn = tableXn || ((desc >> 60) & 1) != 0;
-      tablePxn = tablePxn || ((desc >> 59) & 1) != 0;
+      base = next & ~(((<u64>1) << granule) - 1);
+      if (outOfRange(base, outBits)) return faultAt(ADDRESS_SIZE, level);
+      if (!flat) {
+        tableAp |= <u32>(desc >> 61) & 3;
+        tableXn = tableXn || bit(desc, 60);
+        tablePxn = tablePxn || bit(desc, 59);
+      }
       mask = ((<u64>1) << stride) - 1;
       level++;
       continue;
     }
     if (level == 3) {
-      if (!(desc & 2)) return 0x84 + level;
-    } else if (level == 0 || (level == 1 && granule != 12)) {
-      return 0x84 + level;
+      if (!(desc & 2)) return faultAt(TRANSLATION, level);
+    } else if (!mayBeBlock(granule, level, ds, paBits)) {
+      return faultAt(TRANSLATION, level);
     }
     const pageMask: u64 = ((<u64>1) << shift) - 1;
-    const out = (desc & 0x0000ffffffffffff & ~pageMask);
-    if (outOfRange(out, outBits)) return 0x80 + level;
-    if (!(desc & 0x400)) return 0x88 + level; // access flag
+    const out = next & ~pageMask;
+    if (outOfRange(out, outBits)) return faultAt(ADDRESS_SIZE, level);
+    let wanted = desc;
+    if (!(desc & 0x400)) { // access flag
+      if (!ha) return 0x88 + level;
+      wanted |= 0x400;
+    }
 
     let ap = <u32>(desc >> 6) & 3; // AP[2:1]
+    if (hd && ap & 2 && bit(desc, 51)) { // DBM: clean, and may be written
+      ap &= ~2;
+      if (access == ACCESS_WRITE) wanted &= ~(<u64>0x80);
+    }
     if (tableAp & 2) ap |= 2;
     if (tableAp & 1) ap &= ~1;
-    const xn: bool = ((desc >> 54) & 1) != 0 || tableXn;
-    const pxn: bool = ((desc >> 53) & 1) != 0 || tablePxn;
-    const wxn: bool = ((sctlr >> 19) & 1) != 0;
+    const xn: bool = bit(desc, 54) || tableXn;
+    const pxn: bool = bit(desc, 53) || tablePxn;
+    const wxn: bool = bit(sctlr, 19);
     let ok: bool;
     if (regime == 1) {
       const userRead: bool = (ap & 1) != 0;
@@ -482,15 +546,23 @@ export function walk(cpu: usize, vaIn: u64, el: u32, access: u32, track: bool): 
       ok = access == ACCESS_READ ? true : access == ACCESS_WRITE ? write : !xn && !(wxn && write);
     }
     if (!ok) return 0x8c + level;
+    if (wanted != desc) {
+      store<u32>(G_WALK_UPDATE_AT, frame + (<u32>descAddress & 4095));
+      store<u64>(G_WALK_UPDATE, wanted);
+    }
 
     const attrIndex: u64 = (desc >> 2) & 7;
     const mair = sysreg(cpu, regime == 1 ? SYS_MAIR_EL1 : regime == 2 ? SYS_MAIR_EL2 : SYS_MAIR_EL3);
     const attr = <u32>(mair >> (attrIndex << 3)) & 0xff;
     store<u64>(G_WALK_PA, out | (va & pageMask));
     const device: bool = (attr & 0xf0) == 0;
-    // Device and Non-cacheable memory is always Outer Shareable.
-    const sh: u32 = device || attr == 0x44 ? 2 : <u32>(desc >> 8) & 3;
-    store<u32>(G_WALK_ATTRS, (device ? ATTR_DEVICE : 0) | (sh << ATTR_SH) | (attr << ATTR_MAIR));
+    const guarded: bool = (features & TRANSLATION_BTI) != 0 && bit(desc, 50);
+    // Device and Non-cacheable memory is always Outer Shareable. With DS the descriptor has an address there.
+    const sh: u32 = device || attr == 0x44 ? 2 : ds ? sharing : <u32>(desc >> 8) & 3;
+    store<u32>(
+      G_WALK_ATTRS,
+      (device ? ATTR_DEVICE : 0) | (guarded ? <u32>ATTR_GUARDED : 0) | (sh << ATTR_SH) | (attr << ATTR_MAIR),
+    );
     if (track) {
       store<u64>(G_STAT_REFILLS, load<u64>(G_STAT_REFILLS) + 1);
     }

@@ -147,7 +147,7 @@ test.each([
   ['cortex-a53', 40],
   ['cortex-a57', 44],
   ['cortex-a72', 44],
-  ['max', 48],
+  ['max', 52],
 ] as const)('%s has %i bits of physical address', (model, bits) => {
   expect(makeCpuConfig(options({ model })).physicalAddressBits).toBe(bits);
 });
