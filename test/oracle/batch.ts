@@ -53,6 +53,8 @@ export interface Surroundings {
 export interface Batch {
   readonly surroundings: Surroundings;
   readonly cases: readonly Case[];
+  /** Cases that are not run, but whose code follows: loads may look at it. */
+  readonly following?: readonly Case[];
 }
 
 /** Memory to write before the start: physical address and bytes. */
@@ -82,14 +84,19 @@ const images = new WeakMap<Batch, MemoryImage>();
 
 function makeImage(batch: Batch): MemoryImage {
   const { cases, surroundings } = batch;
+  const placed = [...cases, ...(batch.following ?? [])];
   if (cases.length > MAX_CASES) throw new Error(`${cases.length} cases are more than ${MAX_CASES}`);
   const records = new Uint32Array(cases.length * RECORD_WORDS);
   // Loads may look a little beyond, and must find zeros there.
-  const code = new Uint32Array(cases.reduce((sum, c) => sum + codeBytes(c) / 4, 0) + BEYOND_BYTES / 4);
+  const code = new Uint32Array(placed.reduce((sum, c) => sum + codeBytes(c) / 4, 0) + BEYOND_BYTES / 4);
   if (code.byteLength > CODE_BYTES) throw new Error('the code of a batch does not fit');
   let at = 0;
-  cases.forEach((c, i) => {
+  placed.forEach((c, i) => {
     const pc = CODE_VA + at * 4;
+    code.set(c.words, at);
+    at += c.words.length;
+    code[at++] = END_WORD;
+    if (i >= cases.length) return;
     const base = i * RECORD_WORDS;
     records.set(c.record, base);
     records[base + CASE.pc] = pc >>> 0;
@@ -99,9 +106,6 @@ function makeImage(batch: Batch): MemoryImage {
       records[base + CASE.x + 2 * register] = value >>> 0;
       records[base + CASE.x + 2 * register + 1] = Math.floor(value / 2 ** 32);
     }
-    code.set(c.words, at);
-    at += c.words.length;
-    code[at++] = END_WORD;
   });
   const virtual = (pa: number): bigint => BigInt(pa) + HARNESS_OFFSET;
   const header = BigUint64Array.from([

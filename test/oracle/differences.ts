@@ -74,10 +74,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
       kind: 'correct',
       correct: (result, word) => {
         const at = RESULT.v + 4 * (word & 31);
-        // A branch may have skipped it.
-        const isExtended =
-          result[at]! >>> 15 === 0x1_ffff && !result[at + 1] && !result[at + 2] && !result[at + 3];
-        if (result[RESULT.esr]! >>> 26 === 0x15 && isExtended) result[at]! &= 0xffff;
+        if (result[RESULT.esr]! >>> 26 === 0x15) result[at]! &= 0xffff;
       },
     },
   },
@@ -93,11 +90,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
         const at = RESULT.v + 4 * ((word >>> 5) & 31);
         const [low, high] = [result[at]!, result[at + 1]!];
         const isFlushed = (low | high) !== 0 && high < 1 << 20 && (result[RESULT.fpcr]! & (1 << 24)) !== 0;
-        // A branch may have skipped it: then FPSR.IDC or Wd tells, most likely.
-        const rd = word & 31;
-        const isZero = rd === 31 || (result[RESULT.x + 2 * rd]! | result[RESULT.x + 2 * rd + 1]!) === 0;
-        const wasRun = (result[RESULT.fpsr]! & 0x80) !== 0 && isZero;
-        if (isFlushed && wasRun && result[RESULT.esr]! >>> 26 === 0x15) result[RESULT.spsr]! &= ~(1 << 30);
+        if (isFlushed && result[RESULT.esr]! >>> 26 === 0x15) result[RESULT.spsr]! &= ~(1 << 30);
       },
     },
   },

@@ -11,6 +11,8 @@ import { HARNESS } from './qemu.ts';
 export interface Backend {
   readonly name: string;
   readonly tier: 'interpreted' | CompilerOptions;
+  /** For batches of few cases, with which `tier` would not compile anything: when a difference is shrunk. */
+  readonly tierOfFew?: CompilerOptions;
   readonly blockLimit?: number;
   /** Times a batch is run; the last one counts. */
   readonly passes: number;
@@ -25,18 +27,27 @@ export const BACKENDS: readonly Backend[] = [
   // As machines run: what is hot, the program that runs the cases above all, is compiled beside interpreted cases.
   { name: 'compiler-default', tier: DEFAULT_COMPILER, passes: 1 },
   // Every block is compiled before it runs for the first time, in a module of its own: a millisecond for each case.
-  { name: 'compiler-eager', tier: FORCED_COMPILER, passes: 1, cases: 256 },
+  { name: 'compiler-eager', tier: FORCED_COMPILER, passes: 1, cases: 128 },
   /*
    * The first pass makes the blocks, so that the second one can join them to regions when each asks to be compiled;
    * the third one runs what was made, many regions in a module.
    */
-  { name: 'compiler', tier: { ...FORCED_COMPILER, threshold: 2, patience: 1 << 30, batch: 64 }, passes: 3 },
+  {
+    name: 'compiler',
+    tier: { ...FORCED_COMPILER, threshold: 2, patience: 1 << 30, batch: 64 },
+    tierOfFew: { ...FORCED_COMPILER, threshold: 2 },
+    passes: 3,
+  },
 ];
 
 /** The cases that a backend runs. */
 export function partOf(batch: Batch, backend: Backend): Batch {
   if (backend.cases === undefined || batch.cases.length <= backend.cases) return batch;
-  return { ...batch, cases: batch.cases.slice(0, backend.cases) };
+  return {
+    ...batch,
+    cases: batch.cases.slice(0, backend.cases),
+    following: batch.cases.slice(backend.cases),
+  };
 }
 
 /** Instructions no case comes near, set-up and results included. */

@@ -81,7 +81,7 @@ export function targetAddress(random: Random, kinds: readonly PageKind[], aim: A
   if (aim.kinds === undefined) {
     // Address tags, and addresses that are not canonical without them
     if (random.chance(8)) address = (address & 0x00ff_ffff_ffff_ffffn) | (BigInt(random.below(256)) << 56n);
-    else if (random.chance(2)) address ^= 1n << BigInt(random.below(64));
+    else if (random.chance(2)) address ^= 1n << BigInt(aim.aligned ? 4 + random.below(60) : random.below(64));
   }
   return BigInt.asUintN(64, address);
 }

@@ -184,17 +184,22 @@ export class Oracle {
       correctOutcome(b, cpu, outcome);
       return outcome;
     };
+    // Not the one that made the batch: what it has compiled could matter.
+    const shrinker =
+      backend.tierOfFew === undefined
+        ? executor
+        : new EngineExecutor(cpu, { ...backend, tier: backend.tierOfFew });
     const small = await shrink(
       original,
       batch,
-      async (b) => compareOutcomes(b, executor.run(b), await inQemu(b)).differing,
+      async (b) => compareOutcomes(b, shrinker.run(b), await inQemu(b)).differing,
     );
     const c = small ?? original;
-    const alone: Batch = { ...batch, cases: [c] };
+    const alone: Batch = { ...batch, cases: [c], following: [] };
     const differences =
       small === undefined
         ? fieldDifferences(batch, index, ours, theirs)
-        : fieldDifferences(alone, 0, executor.run(alone), await inQemu(alone));
+        : fieldDifferences(alone, 0, shrinker.run(alone), await inQemu(alone));
     const finding: Finding = {
       backend: backend.name,
       repeat,

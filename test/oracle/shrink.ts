@@ -88,7 +88,7 @@ function simpler(c: Case): Case[] {
 export async function shrink(c: Case, batch: Batch, judge: Judge): Promise<Case | undefined> {
   const judged = async (cases: readonly Case[]): Promise<Case | undefined> => {
     if (cases.length === 0) return undefined;
-    const differing = await judge({ ...batch, cases: cases.slice(0, MAX_CASES) });
+    const differing = await judge({ ...batch, cases: cases.slice(0, MAX_CASES), following: [] });
     return differing.length === 0 ? undefined : cases[differing[0]!];
   };
   let best = await judged([c]);
@@ -102,7 +102,7 @@ export async function shrink(c: Case, batch: Batch, judge: Judge): Promise<Case 
     // All single simplifications that keep the difference, taken together if that works, else the first.
     const options = simpler(best);
     if (options.length === 0) break;
-    const keeping = await judge({ ...batch, cases: options });
+    const keeping = await judge({ ...batch, cases: options, following: [] });
     if (keeping.length === 0) break;
     const start: Case = best;
     const together = copyCase(start, (r) => {
