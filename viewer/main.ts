@@ -1,5 +1,6 @@
 /** The page: finds out which trace is meant, and keeps drops and keys together. */
 import { App, applyTheme } from './app/app.ts';
+import { type Note, readNotes } from './app/notes.ts';
 import { decodeState } from './app/view-state.ts';
 import { welcome } from './app/welcome.ts';
 import type { TraceSource } from './data/protocol.ts';
@@ -12,11 +13,12 @@ import './styles/panels.css';
 const root = document.getElementById('app')!;
 let app: App | undefined;
 
-function show(source: TraceSource, notesUrl?: string): void {
+function show(source: TraceSource, notesUrl?: string, notes: readonly Note[] = []): void {
   app?.close();
   app = new App({
     source,
     notesUrl,
+    notes,
     openAnother: (other) => show(other),
     failed: (error) => showWelcome(error),
   });
@@ -57,6 +59,15 @@ function embedded(): TraceSource | undefined {
   return { kind: 'bytes', bytes, name: element.dataset.name ?? 'trace.vtrace' };
 }
 
+/** Notes in a one-file report. */
+function embeddedNotes(): Note[] {
+  try {
+    return readNotes(JSON.parse(document.getElementById('trace-notes')?.textContent ?? '{}'));
+  } catch {
+    return [];
+  }
+}
+
 addEventListener('dragover', (event) => {
   if (event.dataTransfer?.types.includes('Files') !== true) return;
   event.preventDefault();
@@ -86,7 +97,7 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => app?
 const inFile = embedded();
 const wanted = new URLSearchParams(location.search).get('trace');
 const given = document.querySelector<HTMLMetaElement>('meta[name=virtrace-trace]')?.content;
-if (inFile !== undefined) show(inFile);
+if (inFile !== undefined) show(inFile, undefined, embeddedNotes());
 else if (wanted !== null || given !== undefined) {
   const url = new URL(wanted ?? given!, document.baseURI);
   const name =

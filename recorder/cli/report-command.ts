@@ -6,6 +6,8 @@ import { NODE_CODEC } from '../host/lz4.ts';
 import { openTrace } from '../host/open-trace.ts';
 import { cutTrace } from '../server/cut-trace.ts';
 import { reportPieces } from '../server/report.ts';
+import { notesBeside } from '../server/view-server.ts';
+import { notesList } from '../session/notes.ts';
 import { summarizeTrace, summaryMarkdown, summaryText } from '../session/trace-summary.ts';
 import { EXIT, OptionError } from './errors.ts';
 import type { CommandIo } from './io.ts';
@@ -59,7 +61,17 @@ export function reportCommand(file: string, options: ReportOptions, io: CommandI
     const trace = bytesOf(opened.reader, file, from, to);
     const sink = new FileSink('-o', output);
     let written = 0;
-    const pieces = reportPieces({ viewerDir, name: basename(file), trace, summary: summaryText(summary) });
+    const notes = notesBeside(file).filter(
+      ({ position }) => position >= (from ?? 0) && position <= (to ?? Number.MAX_SAFE_INTEGER),
+    );
+    const pieces = reportPieces({
+      viewerDir,
+      name: basename(file),
+      trace,
+      notes,
+      summary:
+        notes.length === 0 ? summaryText(summary) : `${summaryText(summary)}\nnotes:\n${notesList(notes)}\n`,
+    });
     for (const piece of pieces) {
       const bytes = Buffer.from(piece, 'utf8');
       sink.write(bytes);
@@ -67,7 +79,8 @@ export function reportCommand(file: string, options: ReportOptions, io: CommandI
     }
     sink.close();
     io.talk(`virtrace: wrote ${output} (${kilobytes(written)})\n`);
-    io.out(options.json === true ? `${JSON.stringify(summary)}\n` : summaryMarkdown(summary));
+    if (options.json === true) io.out(`${JSON.stringify({ ...summary, notes })}\n`);
+    else io.out(summaryMarkdown(summary) + (notes.length === 0 ? '' : `\nNotes:\n\n${notesList(notes)}\n`));
     return EXIT.ok;
   } finally {
     opened.close();

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Note } from '../session/notes.ts';
 import { escapeHtml } from './view-server.ts';
 
 export interface ReportOptions {
@@ -12,6 +13,7 @@ export interface ReportOptions {
   readonly trace: Uint8Array;
   /** Plain text for the top of the page. */
   readonly summary: string;
+  readonly notes?: readonly Note[];
 }
 
 const sha256 = (text: string): string =>
@@ -26,7 +28,13 @@ function forScriptElement(source: string): string {
  * The page as pieces, to be written one after the other: a large trace would not fit into one string.
  * Scripts and styles are allowed by their hashes, everything else is forbidden: nothing can be loaded.
  */
-export function* reportPieces({ viewerDir, name, trace, summary }: ReportOptions): Generator<string> {
+export function* reportPieces({
+  viewerDir,
+  name,
+  trace,
+  summary,
+  notes = [],
+}: ReportOptions): Generator<string> {
   const read = (file: string): string => readFileSync(join(viewerDir, file), 'utf8');
   const script = forScriptElement(read('viewer.js'));
   const style = `${read('viewer.css')}\n${STYLE}`;
@@ -55,6 +63,11 @@ export function* reportPieces({ viewerDir, name, trace, summary }: ReportOptions
 `;
   for (const worker of ['data-worker', 'engine-worker']) {
     yield `<script type="text/plain" id="worker-${worker}">${forScriptElement(read(`${worker}.js`))}</script>\n`;
+  }
+  if (notes.length > 0) {
+    // Nothing in a text may end the element.
+    const json = JSON.stringify({ format: 'virtrace-notes', version: 1, notes }).replaceAll('<', '\\u003c');
+    yield `<script type="application/json" id="trace-notes">${json}</script>\n`;
   }
   yield `<script type="application/octet-stream" id="trace-data" data-name="${escapeHtml(name)}">`;
   // A multiple of three bytes, so that the pieces of base64 fit together.

@@ -7,6 +7,7 @@ import { createReadStream, readFileSync, renameSync, statSync, writeFileSync } f
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
+import { type Note, readNotes } from '../session/notes.ts';
 
 export interface ViewServerOptions {
   /** The trace. */
@@ -45,6 +46,15 @@ export const POLICY = [
 /** Where the notes of a trace are kept. */
 export function notesPath(file: string): string {
   return `${file}.notes.json`;
+}
+
+/** Notes beside a trace; none if there is no such file, or another one. */
+export function notesBeside(file: string): Note[] {
+  try {
+    return readNotes(JSON.parse(readFileSync(notesPath(file), 'utf8')));
+  } catch {
+    return [];
+  }
 }
 
 export function escapeHtml(text: string): string {

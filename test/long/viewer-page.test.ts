@@ -19,6 +19,8 @@ import { HEADER, MemorySink, smallEvents, writeSmallTrace } from '../traces/supp
 const folder = mkdtempSync(join(tmpdir(), 'virtrace-viewer-'));
 const at = (name: string): string => join(folder, name);
 let browser: Browser;
+/** Symbols of the Linux that was recorded, as that says. */
+let kallsyms: string[] = [];
 
 beforeAll(async () => {
   if (!hasChromium) return;
@@ -44,9 +46,13 @@ beforeAll(async () => {
     '-initrd',
     LINUX_INITRD,
     '-append',
-    'console=ttyAMA0 cryptomgr.notests=1',
+    'console=ttyAMA0 cryptomgr.notests=1 work=shell',
   ];
-  expect(virtrace(['record', '-o', at('linux.vtrace'), '--level', 'full', ...linux, ...images]).code).toBe(0);
+  // What comes before there is a shell is lost in part.
+  const typed = `${'#'.repeat(100)}\n\n\nhead -n 60 /proc/kallsyms\npoweroff -f\n`;
+  const ran = virtrace(['record', '-o', at('linux.vtrace'), '--level', 'full', ...linux, ...images], typed);
+  expect(ran.code).toBe(0);
+  kallsyms = ran.out.split('\n').filter((line) => /^ffff[0-9a-f]{12} [A-Za-z] \S+$/.test(line));
 });
 afterAll(() => browser?.close());
 
@@ -212,6 +218,15 @@ describe.skipIf(!hasChromium)('the built-in failing boot', () => {
     await page.click('.tabs [data-tab=notes]');
     await page.waitForSelector('.note-text >> text=begins it all');
     await close();
+    // A report takes them along.
+    const { out } = virtrace(['report', at('storm.vtrace'), '-o', at('noted.html')]);
+    expect(out).toContain('position 6665094: The alarm that begins it all');
+    const report = await browser.newPage();
+    await report.goto(`${pathToFileURL(at('noted.html')).href}#tab=notes`);
+    await indexed(report);
+    expect(await report.textContent('.note-text')).toContain('<b>here</b>');
+    expect(await report.locator('.note-text b').count()).toBe(0);
+    await report.close();
   });
 });
 
@@ -257,6 +272,32 @@ describe.skipIf(!hasChromium || !hasLinux)('a boot of Linux', () => {
     expect(await cursor(other)).toBe(await cursor(page));
     await other.close();
     expect(link.startsWith(server.url)).toBe(true);
+    expect(errors).toEqual([]);
+    await close();
+  });
+
+  it('has symbols where the kernel moved itself to', async () => {
+    const address = (name: string): bigint =>
+      BigInt(`0x${kallsyms.find((line) => line.endsWith(` ${name}`))!.slice(0, 16)}`);
+    // The link address of _stext in Debian's kernels; the slide is what is left.
+    const slide = address('_stext') - 0xffff_8000_0801_0000n;
+    expect(slide).toBeGreaterThan(0n);
+    const linked = kallsyms.map(
+      (line) => (BigInt(`0x${line.slice(0, 16)}`) - slide).toString(16) + line.slice(16),
+    );
+    writeFileSync(at('System.map'), `${linked.join('\n')}\n`);
+    const { page, errors, close } = await openTracePage(browser, at('linux.vtrace'), { hash: 'tab=trace' });
+    await indexed(page);
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.click('text=Add symbols')]);
+    await chooser.setFiles(at('System.map'));
+    await page.waitForSelector('.machine-message >> text=KASLR', { timeout: 300_000 });
+    expect(await page.textContent('.machine-message')).toContain(`moved by 0x${slide.toString(16)}`);
+    await search(page, 'reg:ICC_IAR1_EL1 in:gic_handle_irq');
+    expect(Number((await page.textContent('.hit-count'))!.replace(/\D/g, ''))).toBeGreaterThan(100);
+    await page.keyboard.press('n');
+    await page.keyboard.press('1');
+    await page.waitForSelector('.details >> text=gic_handle_irq+');
+    await picture(page, 'linux-symbols');
     expect(errors).toEqual([]);
     await close();
   });
@@ -331,6 +372,15 @@ describe.skipIf(!hasChromium)('what cannot be opened', () => {
     await page.waitForSelector('.machine-body [role=alert]');
     expect(await page.textContent('.machine-body')).toMatch(/storm\.elf.*not in the trace/);
     await picture(page, 'problem-images');
+    const [wrong] = await Promise.all([page.waitForEvent('filechooser'), page.click('text=Choose the file')]);
+    await wrong.setFiles('guests/hello/hello.elf');
+    await page.waitForSelector('.machine-body >> text=is another one');
+    const [chooser] = await Promise.all([
+      page.waitForEvent('filechooser'),
+      page.click('text=Choose the file'),
+    ]);
+    await chooser.setFiles('guests/storm/storm.elf');
+    await page.waitForSelector('.machine .registers', { timeout: 60_000 });
     await close();
   });
 });

@@ -13,7 +13,7 @@ import { button, h, replace } from './dom.ts';
 import { formatBytes, formatCount, formatShort, formatTime } from './format.ts';
 import { helpDialog } from './help.ts';
 import { Model, type ModelEvent } from './model.ts';
-import { type NoteStore, serverStore } from './notes.ts';
+import { type Note, type NoteStore, serverStore } from './notes.ts';
 import { SearchBox } from './search-box.ts';
 import { load, save, splitter } from './splitter.ts';
 import { Store } from './store.ts';
@@ -32,6 +32,8 @@ export interface AppOptions {
   readonly source: TraceSource;
   /** Where `virtrace view` keeps notes. */
   readonly notesUrl: string | undefined;
+  /** Notes that came with the trace. */
+  readonly notes?: readonly Note[];
   readonly openAnother: (source: TraceSource) => void;
   readonly failed: (error: PlainError) => void;
 }
@@ -308,7 +310,7 @@ export class App {
     this.#trace.refresh();
     const keeper: NoteStore =
       this.#options.notesUrl === undefined
-        ? browserStore(facts.identity)
+        ? browserStore(facts.identity, this.#options.notes ?? [])
         : serverStore(this.#options.notesUrl);
     void this.#notes.open(keeper);
     if (facts.events === 0) this.store.set({ tab: 'trace' });

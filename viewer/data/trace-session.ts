@@ -28,8 +28,8 @@ import { windowMarks } from './window.ts';
 const MAX_LABELS = 4000;
 const LABEL_LENGTH = 40;
 const UPPER_HALF = 1n << 63n;
-/** Which accesses by a kernel are moments to look where it is. */
-const KERNEL_MOMENTS = [0, 30, 1000, 30_000];
+/** Which accesses by a kernel are moments to look where it is: the first may be before it moves itself. */
+const KERNEL_MOMENTS = [30, 1000, 0, 30_000];
 
 /** An open trace and everything the page asks about it. Runs in a worker, and in tests. */
 export class TraceSession {
@@ -82,19 +82,20 @@ export class TraceSession {
     this.queries.forget();
   }
 
-  /** Some moments at which code in the upper half of the addresses ran, where a kernel is; early and later ones. */
+  /** Some moments at which code in the upper half of the addresses ran, where a kernel is; the best first. */
   async kernelMoments(): Promise<KernelMoment[]> {
-    const moments: KernelMoment[] = [];
+    const moments = new Map<number, KernelMoment>();
     let seen = 0;
     for await (const event of this.reader.events({ kinds: ['access'] })) {
       if (event.kind !== 'access' || event.pc < UPPER_HALF) continue;
-      if (KERNEL_MOMENTS.includes(seen++)) {
+      const rank = KERNEL_MOMENTS.indexOf(seen++);
+      if (rank >= 0) {
         const { position, cpu, pc } = event;
-        moments.push({ position, cpu: Math.max(0, cpu), pc: `0x${pc.toString(16)}` });
-        if (moments.length === KERNEL_MOMENTS.length) break;
+        moments.set(rank, { position, cpu: Math.max(0, cpu), pc: `0x${pc.toString(16)}` });
+        if (moments.size === KERNEL_MOMENTS.length) break;
       }
     }
-    return moments;
+    return KERNEL_MOMENTS.flatMap((_, rank) => moments.get(rank) ?? []);
   }
 
   /** The pass over all events. */

@@ -36,9 +36,15 @@ export class EngineSession {
   constructor(source: SyncByteSource, files: readonly GivenSource[], hooks: EngineHooks) {
     const reader = SyncTraceReader.open(source, { codec: PURE_CODEC });
     // The name decides, or the size if the file was renamed; the hash is checked in any case.
+    const newest = [...files].reverse();
+    const embedded = reader.embeddedImages();
+    const isOnlyOne = reader.header.images.filter(({ sha256 }) => !embedded.has(sha256)).length === 1;
     const image = ({ name, size }: ImageRef): ImageSource | undefined =>
-      (files.find((file) => name.endsWith(file.name)) ?? files.find((file) => file.source.size === size))
-        ?.source;
+      (
+        newest.find((file) => name.endsWith(file.name)) ??
+        newest.find((file) => file.source.size === size) ??
+        (isOnlyOne ? newest[0] : undefined)
+      )?.source;
     this.timeline = new Timeline({ reader, codec: PURE_CODEC, image });
     this.#hooks = hooks;
   }

@@ -216,10 +216,11 @@ export class MachinePanel {
       await this.#giveImage(file);
       return;
     }
-    await this.#symbols.add(file);
-    this.#drawHead();
+    const said = await this.#symbols.add(file);
     // Placing them may have moved the machine.
     await this.travel(this.#store.state.cursor);
+    this.#link.message = said;
+    this.#drawHead();
   }
 
   async #giveImage(file: File): Promise<void> {

@@ -6,6 +6,7 @@ import type { MachineLink } from './machine-link.ts';
 
 /** Linux moves itself by multiples of this (arm64: 2 MiB, and less where pages are larger). */
 const SLIDE_UNIT = 1n << 16n;
+const NEAR = 1n << 28n;
 
 /**
  * Takes files with symbols. A kernel that has moved itself is where its vectors are: what VBAR_EL1 says, held
@@ -20,7 +21,8 @@ export class SymbolPlacer {
     this.#link = link;
   }
 
-  async add(file: File): Promise<void> {
+  /** Returns what there is to say about it. */
+  async add(file: File): Promise<string> {
     const { client } = this.#model;
     try {
       const read = await client.call<SymbolFile>('readSymbols', new Uint8Array(await file.arrayBuffer()));
@@ -28,21 +30,21 @@ export class SymbolPlacer {
       await client.call('placeSymbols', (slide ?? 0n).toString());
       const found = `${file.name}: ${formatCount(read.count)} symbols`;
       const by = (slide ?? 0n) < 0n ? `-0x${(-slide!).toString(16)}` : `0x${(slide ?? 0n).toString(16)}`;
-      this.#link.message =
+      const said =
         slide === undefined
           ? `${found}, where the file says; where the kernel was could not be found out.`
           : slide === 0n
             ? `${found}.`
             : `${found}; the kernel was moved by ${by} (KASLR), and they with it.`;
-      this.#model.symbolFiles.push(this.#link.message);
+      this.#model.symbolFiles.push(said);
+      return said;
     } catch (error) {
-      this.#link.message = `${file.name}: ${(error as Error).message}`;
+      return `${file.name}: ${(error as Error).message}`;
     }
   }
 
   /** Bytes from where the file puts the kernel to where it ran; undefined: not found out. */
   async #slide({ vectors, text }: SymbolFile): Promise<bigint | undefined> {
-    // Early in the boot a kernel has not moved yet; later moments decide.
     const moments = await this.#model.client.call<KernelMoment[]>('kernelMoments');
     for (const { position, cpu, pc } of moments) {
       if ((await this.#link.move('seek', position)) === undefined) return undefined;
@@ -51,8 +53,10 @@ export class SymbolPlacer {
       for (const address of vectors) {
         const slide = vbar - BigInt(address);
         const at = BigInt(pc) - slide;
-        const isInside = text === undefined || (at >= BigInt(text.from) && at < BigInt(text.to));
-        if (slide % SLIDE_UNIT === 0n && isInside) return slide;
+        // Without ends, code is taken to be about the vectors.
+        const from = text === undefined ? BigInt(address) - NEAR : BigInt(text.from);
+        const to = text === undefined ? BigInt(address) + NEAR : BigInt(text.to);
+        if (slide % SLIDE_UNIT === 0n && at >= from && at < to) return slide;
       }
     }
     return undefined;
