@@ -6,6 +6,7 @@ import {
 } from '../../engine/boards/virt/config.ts';
 import { type PciDeviceRequest, placePciDevices } from '../../engine/boards/virt/pci-devices.ts';
 import { parseOnOff } from '../../engine/boards/virt/properties.ts';
+import type { NetworkRequest } from '../host/net/network.ts';
 import { type CharacterTarget, characterDevice } from './character-options.ts';
 import { DEVICE_TYPES, type DeviceType, deviceRefusal, REFUSED_DEVICE_PROPERTIES } from './device-types.ts';
 import type { DriveRequest } from './drive-options.ts';
@@ -18,10 +19,13 @@ export interface DeviceRequests {
   readonly pciDevices: readonly PciDeviceConfig[];
   /** What consoles are connected to, by device id. */
   readonly consoles: ReadonlyMap<string, CharacterTarget>;
+  /** Networks of network devices, by device id; a device without one is connected to nothing. */
+  readonly networks: ReadonlyMap<string, NetworkRequest>;
 }
 
 interface Surroundings {
   readonly drives: ReadonlyMap<string, DriveRequest>;
+  readonly netdevs: ReadonlyMap<string, NetworkRequest>;
   readonly characters: ReadonlyMap<string, CharacterTarget>;
   /** Ids of `-object`. */
   readonly objects: ReadonlySet<string>;
@@ -44,7 +48,9 @@ export function readDevices(texts: readonly string[], around: Surroundings): Dev
   const ids = idsFor(given);
   const slots = slotsFor(given);
   const consoles = new Map<string, CharacterTarget>();
+  const networks = new Map<string, NetworkRequest>();
   const usedDrives = new Set<string>();
+  const macs = macsFor(given);
   const virtioMmio: VirtioMmioConfig[] = [];
   const pci: PciDeviceRequest[] = [];
   const controller = consoleOf(given);
@@ -56,6 +62,9 @@ export function readDevices(texts: readonly string[], around: Surroundings): Dev
     }
     checkReferences(type, values, around, usedDrives);
     const properties = propertiesOf(type, values);
+    if (macs[index] !== undefined) properties.mac = macs[index];
+    const netdev = values.get('netdev');
+    if (netdev !== undefined) networks.set(id, connect(`-device ${type.name}`, netdev, around, networks));
     if (type.bus === 'pci') {
       const bus = values.get('bus');
       const addr = values.get('addr');
@@ -76,7 +85,7 @@ export function readDevices(texts: readonly string[], around: Surroundings): Dev
       properties: { ...version, ...properties },
     });
   });
-  return { virtioMmio, pciDevices: placePciDevices(pci), consoles };
+  return { virtioMmio, pciDevices: placePciDevices(pci), consoles, networks };
 }
 
 /** What a device has beyond its name and place, each value as its type says. */
@@ -115,9 +124,45 @@ function checkReferences(
   if (rng !== undefined && !around.objects.has(rng)) {
     throw new OptionError(`${option},rng=${rng}: there is no -object with id=${rng}`);
   }
-  const netdev = values.get('netdev');
-  if (netdev !== undefined)
-    throw new OptionError(`${option},netdev=${netdev}: there is no -netdev with id=${netdev}`);
+}
+
+/** The network of a device, which nobody else may have. */
+function connect(
+  option: string,
+  id: string,
+  { netdevs }: Surroundings,
+  used: ReadonlyMap<string, NetworkRequest>,
+): NetworkRequest {
+  const network = netdevs.get(id);
+  if (network === undefined)
+    throw new OptionError(`${option},netdev=${id}: there is no -netdev with id=${id}`);
+  if ([...used.values()].includes(network)) {
+    throw new OptionError(`${option},netdev=${id}: another device has this -netdev`);
+  }
+  return network;
+}
+
+/** QEMU: network devices without mac= have 52:54:00:12:34:56 and on, but for those that are given. */
+function macsFor(given: readonly Given[]): (string | undefined)[] {
+  const prefix = '52:54:00:12:34:';
+  const taken = new Set(
+    given.flatMap(({ values }) => values.get('mac')?.toLowerCase().replaceAll('-', ':') ?? []),
+  );
+  let last = 0x56;
+  let isFirst = true;
+  return given.map(({ type, values }) => {
+    if (type.virtio !== 'virtio-net' || values.has('mac')) return undefined;
+    while (taken.has(`${prefix}${last.toString(16).padStart(2, '0')}`)) {
+      last = (last + 1) & 0xff;
+      isFirst = false;
+    }
+    const mac = `${prefix}${last.toString(16).padStart(2, '0')}`;
+    taken.add(mac);
+    // The first of them all is the device's own default.
+    const isDefault = isFirst;
+    isFirst = false;
+    return isDefault ? undefined : mac;
+  });
 }
 
 function split(text: string): Given {

@@ -101,6 +101,7 @@ Commands:
   report    one HTML file with trace and viewer, and a summary for an issue
   info      what a trace holds
   events    the recorded events, filtered and decoded
+  pcap      the frames of network devices as a capture file
 
 virtrace COMMAND --help tells more; docs/cli.md tells all.
 `;

@@ -2,6 +2,7 @@
 import type { VirtConfig } from '../../engine/boards/virt/config.ts';
 import { parseMemoryOption, parseOnOff } from '../../engine/boards/virt/properties.ts';
 import { validateVirtConfig } from '../../engine/boards/virt/validate.ts';
+import type { NetworkRequest } from '../host/net/network.ts';
 import type { RunningChoices } from '../session/setup.ts';
 import {
   type CharacterTarget,
@@ -23,6 +24,7 @@ import {
   readMachineOption,
   readSmp,
 } from './machine-property.ts';
+import { readNetdevs } from './netdev-options.ts';
 import type { RawOptions } from './raw-options.ts';
 
 /** A file as a person named it, and the option that did. */
@@ -44,6 +46,8 @@ export interface MachineRequest {
   readonly drives: ReadonlyMap<string, DriveRequest>;
   /** What the serial port and virtio consoles are connected to, by device id. */
   readonly characters: ReadonlyMap<string, CharacterTarget>;
+  /** Networks, by id of the network device. */
+  readonly networks: ReadonlyMap<string, NetworkRequest>;
   readonly rtc: RtcBase;
   readonly seed?: number;
   /** False: a reset ends the run. */
@@ -78,8 +82,10 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
   const { drives, flash, withDevice } = readDrives(raw.drive ?? [], raw.pflash ?? [], raw.bios);
   // QEMU: a drive with if=virtio is a device after those that were asked for.
   const own = withDevice.map((id) => `virtio-blk-pci,drive=${id.replaceAll(',', ',,')}`);
-  const devices = readDevices([...(raw.device ?? []), ...own], {
+  const { netdevs, devices: nics } = readNetdevs(raw.netdev ?? [], raw.nic ?? [], raw.net ?? []);
+  const devices = readDevices([...nics, ...(raw.device ?? []), ...own], {
     drives,
+    netdevs,
     characters,
     objects: readObjects(raw.object ?? []),
     forceLegacy: readGlobals(raw.global ?? []),
@@ -105,6 +111,10 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
     );
     if (!used) throw new OptionError(`${drive.option}: no -device has drive=${id}`);
   }
+  for (const [id, network] of netdevs) {
+    if (![...devices.networks.values()].includes(network))
+      throw new OptionError(`-netdev ${network.kind},id=${id}: no -device has netdev=${id}`);
+  }
   const targets = new Map([
     ...serials.map((target, i) => [`uart${i}`, target] as const),
     ...devices.consoles,
@@ -124,6 +134,7 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
     ...optional('commandLine', raw.append),
     drives,
     characters: targets,
+    networks: devices.networks,
     rtc: readRtc(raw.rtc),
     ...optional('seed', seed),
     reboot: raw.reboot ?? true,
@@ -162,8 +173,6 @@ function checkNones(raw: RawOptions): void {
       );
     }
   };
-  refuse('net', raw.net, 'there is no network yet');
-  refuse('nic', raw.nic, 'there is no network yet');
   refuse('display', raw.display, 'there are no graphics');
   refuse('vga', raw.vga, 'there are no graphics');
   refuse('monitor', raw.monitor, 'there is no monitor yet');

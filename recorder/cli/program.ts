@@ -9,6 +9,7 @@ import { GENERAL_HELP, machineCommandHelp } from './help.ts';
 import { infoCommand } from './info-command.ts';
 import type { CommandIo } from './io.ts';
 import { OPTION_ROWS } from './option-table.ts';
+import { PCAP_HELP, type PcapOptions, pcapCommand } from './pcap-command.ts';
 import type { RawOptions } from './raw-options.ts';
 import { recordCommand } from './record-command.ts';
 import { type ReplayOptions, replayCommand } from './replay-command.ts';
@@ -17,7 +18,7 @@ import { runCommand } from './run-command.ts';
 import { type MachineCommand, translateArguments } from './translate.ts';
 import { VIEW_HELP, type ViewOptions, viewCommand } from './view-command.ts';
 
-const COMMANDS = ['run', 'record', 'replay', 'debug', 'view', 'report', 'info', 'events'] as const;
+const COMMANDS = ['run', 'record', 'replay', 'debug', 'view', 'report', 'info', 'events', 'pcap'] as const;
 type CommandName = (typeof COMMANDS)[number];
 /** Commands that are planned; named so that nobody takes them for a typing mistake. */
 const PLANNED = ['diff', 'explain', 'export'];
@@ -132,7 +133,7 @@ Tells what was recorded, how it ended, and what the trace holds.
 `;
 
 async function traceCommand(
-  name: 'replay' | 'debug' | 'view' | 'report' | 'info' | 'events',
+  name: 'replay' | 'debug' | 'view' | 'report' | 'info' | 'events' | 'pcap',
   args: readonly string[],
   io: CommandIo,
 ): Promise<number> {
@@ -143,12 +144,17 @@ async function traceCommand(
     report: REPORT_HELP,
     info: INFO_HELP,
     events: EVENTS_HELP,
+    pcap: PCAP_HELP,
   }[name];
   if (args.some((arg) => ['--help', '-h', '-help'].includes(arg))) throw new HelpAnswer(help);
   const command = quiet(new Command(name)).argument('[file]').option('--json');
   const repeat = (value: string, before?: string[]): string[] => [...(before ?? []), value];
   if (name === 'view') command.option('--no-open').option('--port <n>');
   if (name === 'report') command.option('-o, --output <file>').option('--from <n>').option('--to <n>');
+  if (name === 'pcap') {
+    command.option('-o, --output <file>');
+    command.addOption(new Option('--device <id>').argParser(repeat));
+  }
   if (name === 'debug') {
     command
       .option('-s')
@@ -194,5 +200,7 @@ async function traceCommand(
       return infoCommand(file, command.opts<{ json?: boolean }>(), io);
     case 'events':
       return eventsCommand(file, command.opts<EventsOptions>(), io);
+    case 'pcap':
+      return pcapCommand(file, command.opts<PcapOptions>(), io);
   }
 }

@@ -6,7 +6,6 @@
 const MONITOR = 'virtrace has no monitor yet';
 const PC = 'not a part of the virt board';
 const DISPLAY = 'virtrace has no graphics; the console is the serial port';
-const NETWORK = 'virtrace has no network yet; leave it out, or give -nic none';
 const DISK = 'use -drive file=FILE,format=raw';
 const HOST = 'it concerns the host process of QEMU';
 const SAVE = 'virtrace has no saved machines; record a run and replay it';
@@ -28,7 +27,6 @@ const REASONS: { readonly [reason: string]: readonly string[] } = {
     'audiodev',
     'audio-help',
   ],
-  [NETWORK]: ['netdev'],
   [DISK]: ['hda', 'hdb', 'hdc', 'hdd', 'cdrom', 'blockdev', 'iscsi'],
   [FILES]: ['fsdev', 'virtfs'],
   [HOST]: [

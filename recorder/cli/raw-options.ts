@@ -15,8 +15,9 @@ export interface RawOptions {
   readonly device?: readonly string[];
   readonly object?: readonly string[];
   readonly global?: readonly string[];
-  readonly net?: string;
-  readonly nic?: string;
+  readonly netdev?: readonly string[];
+  readonly net?: readonly string[];
+  readonly nic?: readonly string[];
   readonly rtc?: string;
   readonly icount?: string;
   readonly seed?: string;

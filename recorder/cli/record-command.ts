@@ -6,6 +6,7 @@ import { FileSink, sameFile } from '../host/files.ts';
 import { GuestLog } from '../host/guest-log.ts';
 import { LiveHost } from '../host/live-host.ts';
 import { NODE_CODEC } from '../host/lz4.ts';
+import { Network } from '../host/net/network.ts';
 import { Progress } from '../host/progress.ts';
 import { RecordSession } from '../session/record.ts';
 import { type Ending, endingOf } from './ending.ts';
@@ -49,11 +50,14 @@ export async function recordCommand(raw: RawOptions, io: CommandIo): Promise<num
   const machine = readMachineRequest(raw);
   const request = readRecordRequest(raw);
   const opened = openMachine(machine);
+  const network = new Network(machine.networks);
   try {
     dumpDeviceTree(machine, opened);
     warnIfEmpty(machine, io);
-    return await record(raw, machine, request, opened, io);
+    await network.open();
+    return await record(raw, machine, request, opened, network, io);
   } finally {
+    network.close();
     opened.close();
   }
 }
@@ -63,6 +67,7 @@ async function record(
   machine: MachineRequest,
   request: RecordRequest,
   opened: OpenedMachine,
+  network: Network,
   io: CommandIo,
 ): Promise<number> {
   for (const { option, path } of opened.files) {
@@ -105,6 +110,7 @@ async function record(
   const host = new LiveHost({
     io,
     characters: machine.characters,
+    network,
     ...(limit === undefined ? {} : { limit }),
     tick: () => {
       const now = performance.now();

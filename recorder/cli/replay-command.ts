@@ -1,10 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { VirtConfig } from '../../engine/boards/virt/config.ts';
 import { NODE_CODEC } from '../host/lz4.ts';
 import { openTrace } from '../host/open-trace.ts';
 import { Progress } from '../host/progress.ts';
 import { StopSignals } from '../host/signals.ts';
 import { divergenceText } from '../session/compare.ts';
+import { networkDevices } from '../session/network-devices.ts';
 import { MissingImages, ReplaySession, type ReplayStop } from '../session/replay.ts';
+import { recordedConfig } from '../session/setup.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
 import { GivenImages } from './given-images.ts';
 import type { CommandIo } from './io.ts';
@@ -35,7 +38,7 @@ export async function replayCommand(file: string, options: ReplayOptions, io: Co
   const printed = options.json !== true && options.console !== false;
   try {
     const { reader } = trace;
-    const consoles = consolesOf(reader.header.config);
+    const consoles = consolesOf(recordedConfig(reader.header));
     const session = buildSession(
       () =>
         new ReplaySession({
@@ -83,12 +86,10 @@ function percent({ position, length }: ReplaySession): string {
   return `${length === 0 ? 100 : Math.floor((100 * position) / length)} % of ${millions(length)}`;
 }
 
-/** Devices whose output was on the console of the recorder: everything that was not thrown away. */
-function consolesOf(config: { readonly [key: string]: unknown }): { has(device: string): boolean } {
-  const machine = config.machine as { readonly serial?: readonly string[] } | undefined;
-  const silent = new Set(
-    (machine?.serial ?? []).flatMap((kind, i) => (kind === 'stdio' ? [] : [`uart${i}`])),
-  );
+/** Devices whose output was on the console of the recorder: everything that was not thrown away, but for frames. */
+function consolesOf(config: VirtConfig): { has(device: string): boolean } {
+  const silent = new Set(config.serial.flatMap((kind, i) => (kind === 'stdio' ? [] : [`uart${i}`])));
+  for (const id of networkDevices(config)) silent.add(id);
   return { has: (device) => !silent.has(device) };
 }
 

@@ -2,6 +2,7 @@ import type { Machine } from '../../engine/machine.ts';
 import { hostInputs } from '../host/entropy.ts';
 import { GuestLog } from '../host/guest-log.ts';
 import { LiveHost } from '../host/live-host.ts';
+import { Network } from '../host/net/network.ts';
 import { RunSession } from '../session/live.ts';
 import { endingOf } from './ending.ts';
 import { EXIT } from './errors.ts';
@@ -16,9 +17,11 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
   const request = readMachineRequest(raw);
   const live = readLiveGdb(raw);
   const opened = openMachine(request);
+  const network = new Network(request.networks);
   try {
     dumpDeviceTree(request, opened);
     warnIfEmpty(request, io);
+    await network.open();
     const { running, limit, characters } = request;
     let say = (line: string): void => io.talk(`${line}\n`);
     const log = new GuestLog(request.log, request.logFile, (line) => say(line));
@@ -33,7 +36,7 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
       },
       running,
     });
-    const host = new LiveHost({ io, characters, ...(limit === undefined ? {} : { limit }) });
+    const host = new LiveHost({ io, characters, network, ...(limit === undefined ? {} : { limit }) });
     output = (event) => host.output(event);
     say = (line) => host.say(line);
     const gdb =
@@ -56,6 +59,7 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
     else if (exitCode === EXIT.failure) io.error(`${detail}, at position ${position}`);
     return exitCode;
   } finally {
+    network.close();
     opened.close();
   }
 }

@@ -6,6 +6,7 @@ import type { LiveSession } from '../session/live.ts';
 import { InputQueue } from './console-input.ts';
 import { FileSink } from './files.ts';
 import { type LoopEnd, type Press, runLive } from './live-loop.ts';
+import type { Network } from './net/network.ts';
 import { StopSignals } from './signals.ts';
 import { CONSOLE_HELP, type ConsoleCommand, EscapeFilter, RawTerminal } from './terminal.ts';
 
@@ -16,6 +17,8 @@ export interface HostOptions {
   readonly io: CommandIo;
   /** What each serial port or console is connected to. */
   readonly characters: ReadonlyMap<string, CharacterTarget>;
+  /** Open; whoever opened it closes it. */
+  readonly network?: Network;
   readonly limit?: number;
   /** Called about every slice, e.g. to flush a recording. True: the run has to end. */
   readonly tick?: () => boolean;
@@ -69,7 +72,10 @@ export class LiveHost {
       this.#pending.push(event.bytes.slice());
       this.#pendingBytes += event.bytes.length;
       if (this.#pendingBytes >= WRITE_AT_ONCE) this.#flush();
-    } else this.#files.get(event.device)?.write(event.bytes);
+    } else {
+      this.#files.get(event.device)?.write(event.bytes);
+      this.#options.network?.output(event.device, event.bytes);
+    }
   }
 
   #flush(): void {
@@ -91,7 +97,7 @@ export class LiveHost {
   }
 
   async run(session: LiveSession): Promise<HostEnd> {
-    const { io, limit, tick } = this.#options;
+    const { io, limit, tick, network } = this.#options;
     const interactive = this.#connect();
     try {
       const end = await runLive({
@@ -101,6 +107,7 @@ export class LiveHost {
           : { input: { device: this.#stdoutDevice, queue: this.#queue } }),
         presses: this.#presses,
         interactive,
+        ...(network === undefined ? {} : { network }),
         ...(limit === undefined ? {} : { limit }),
         afterSlice: async () => {
           this.#flush();

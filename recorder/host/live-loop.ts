@@ -2,6 +2,7 @@
 import type { Ns, Position } from '../../engine/base/units.ts';
 import type { LiveSession, LiveStop } from '../session/live.ts';
 import type { InputQueue } from './console-input.ts';
+import type { Network } from './net/network.ts';
 
 /** Milliseconds of work between two looks at the event loop. */
 const SLICE_MS = 10;
@@ -15,6 +16,13 @@ const MAX_SLICE = 50_000_000;
 const INPUT_STEP = 65_536;
 /** At a console the positions are a person's anyway, and what is typed or pasted should not have to wait. */
 const TYPED_STEP = 4_096;
+/**
+ * While the guest talks to a network, frames are given at multiples of this, so that a network that answers by
+ * itself (DHCP, the gateway's echo) answers at the same positions in every run.
+ */
+const FRAME_STEP = 16_384;
+/** It talks for so many instructions after each frame. */
+const TALKS_FOR = 1_000_000;
 /** Sleeps shorter than this are saved up: a timer of the host is not better than a millisecond. */
 const SHORTEST_WAIT_NS = 2_000_000;
 const LONGEST_WAIT_NS = 1_000_000_000;
@@ -30,6 +38,8 @@ export interface LiveLoop {
   /** Bytes for one device; absent: it gets none. */
   readonly input?: { readonly device: string; readonly queue: InputQueue };
   readonly presses: Press[];
+  /** While something may come from there, sleep is real, too. */
+  readonly network?: Network;
   /** A person sits at the console: sleep is real. Otherwise virtual time jumps. */
   readonly interactive: boolean;
   readonly limit?: Position;
@@ -47,18 +57,47 @@ export type LoopEnd =
 
 /** Runs until the machine stops, the limit is reached, or `afterSlice` says so. */
 export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
-  const { session, interactive, limit = Number.POSITIVE_INFINITY, clock = () => performance.now() } = loop;
+  const {
+    session,
+    network,
+    interactive,
+    limit = Number.POSITIVE_INFINITY,
+    clock = () => performance.now(),
+  } = loop;
   let slice = FIRST_SLICE;
   let owedNs = 0;
+  let talksUntil: Position = 0;
+  let pausing = false;
+  let sliceEnd: Position = 0;
+  /** Virtual time that passes for real while the machine sleeps. */
+  let asleep: (() => Ns) | undefined;
   let wakeUp: (() => void) | undefined;
-  loop.onWake(() => wakeUp?.());
-  session.onChange = () => wakeUp?.();
-  loop.input?.queue.onPush(() => wakeUp?.());
+  const wake = (): void => wakeUp?.();
+  loop.onWake(wake);
+  session.onChange = wake;
+  loop.input?.queue.onPush(wake);
+  network?.connect({
+    now: () => asleep?.() ?? session.time,
+    wake,
+    sent: () => {
+      talksUntil = session.position + TALKS_FOR;
+      // The answer should not have to wait for the end of a long slice, or find that time has jumped.
+      if (!pausing || sliceEnd - session.position > FRAME_STEP) session.interrupt();
+    },
+  });
   const isHeld = (): boolean => session.isHeld === true;
-  const hasNews = (): boolean => loop.presses.length > 0 || (loop.input?.queue.length ?? 0) > 0;
+  const hasNews = (): boolean =>
+    loop.presses.length > 0 || (loop.input?.queue.length ?? 0) > 0 || network?.hasFrames === true;
 
-  /** @returns true if anything was given to the machine */
-  const give = (at: Ns | undefined): boolean => {
+  /** Each gives what there is. @returns true if anything was given to the machine */
+  const giveFrames = (at: Ns | undefined): boolean => {
+    if (network === undefined || session.isDeaf === true) return false;
+    network.poll();
+    if (!network.give(session, at)) return false;
+    talksUntil = session.position + TALKS_FOR;
+    return true;
+  };
+  const giveTyped = (at: Ns | undefined): boolean => {
     let given = false;
     if (session.isDeaf === true) return given;
     for (let press = loop.presses.shift(); press !== undefined; press = loop.presses.shift()) {
@@ -75,11 +114,15 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
     }
     return given;
   };
+  const give = (at: Ns | undefined): boolean => {
+    const typed = giveTyped(at);
+    return giveFrames(at) || typed;
+  };
 
-  /** Lets real time pass, or less if something happens. */
-  const sleep = async (ns: Ns): Promise<void> => {
+  /** Lets real time pass, or less if something happens; without a time, until then. */
+  const sleep = async (ns?: Ns): Promise<void> => {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, Math.min(ns, LONGEST_WAIT_NS) / 1e6);
+      const timer = ns === undefined ? undefined : setTimeout(resolve, Math.min(ns, LONGEST_WAIT_NS) / 1e6);
       wakeUp = () => {
         clearTimeout(timer);
         resolve();
@@ -100,26 +143,43 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
     return false;
   };
 
-  /** Every CPU sleeps, and a person sits there: until the deadline or the next key, in real time. */
+  /** Every CPU sleeps, and a person or a network is awake: until the deadline or some input, in real time. */
   const waitAsleep = async (stop: LiveStop): Promise<boolean> => {
     const since = session.time;
     const wall = clock();
-    for (;;) {
-      if (isHeld()) return false;
-      const passed = (clock() - wall) * 1e6;
-      // A key comes at the virtual time at which the machine had slept as long as the person saw it sleep.
-      if (hasNews() && give(since + Math.max(0, Math.floor(passed)))) return false;
-      const whole = stop.reason === 'waiting' ? stop.deadline - since : Number.POSITIVE_INFINITY;
-      const left = whole + owedNs - passed;
-      if (left < SHORTEST_WAIT_NS) {
-        owedNs = Math.max(0, left);
-        session.passToDeadline();
-        return false;
+    const now = (): Ns => since + Math.max(0, Math.floor((clock() - wall) * 1e6));
+    asleep = now;
+    try {
+      for (;;) {
+        if (isHeld()) return false;
+        network?.poll();
+        // A key comes at the virtual time at which the machine had slept as long as the person saw it sleep.
+        if (hasNews() && give(now())) return false;
+        const passed = now() - since;
+        const whole = stop.reason === 'waiting' ? stop.deadline - since : Number.POSITIVE_INFINITY;
+        const left = whole + owedNs - passed;
+        if (left < SHORTEST_WAIT_NS) {
+          owedNs = Math.max(0, left);
+          session.passToDeadline();
+          return false;
+        }
+        if (!interactive && network?.expects !== true) return false;
+        const poll = (network?.deadline ?? Number.POSITIVE_INFINITY) - now();
+        await sleep(Math.max(Math.min(left, poll), 0));
+        if (isHeld()) return false;
+        if (await loop.afterSlice()) return true;
       }
-      await sleep(left);
-      if (isHeld()) return false;
-      if (await loop.afterSlice()) return true;
+    } finally {
+      asleep = undefined;
     }
+  };
+
+  /** Only input can wake the machine: waits for it while its source is open. False: none will come. */
+  const newsFromPipe = async (): Promise<boolean> => {
+    const queue = loop.input?.queue;
+    if (queue === undefined || (queue.ended && !hasNews())) return false;
+    await sleep();
+    return hasNews() || !queue.ended;
   };
 
   for (;;) {
@@ -129,9 +189,15 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
     const from = session.position;
     const pending = (loop.input?.queue.length ?? 0) > 0;
     const grid = interactive ? TYPED_STEP : INPUT_STEP;
-    const step = pending ? grid - (from % grid) : slice;
-    const stop = session.run(Math.min(from + step, limit), interactive);
-    if (!pending && stop.reason === 'limit') slice = nextSlice(slice, clock() - begun);
+    const talking = network !== undefined && (network.hasFrames || from < talksUntil);
+    const step = Math.min(
+      pending ? grid - (from % grid) : slice,
+      talking ? FRAME_STEP - (from % FRAME_STEP) : slice,
+    );
+    pausing = interactive || network?.hasFrames === true || network?.expects === true;
+    sliceEnd = Math.min(from + step, limit);
+    const stop = session.run(sliceEnd, pausing);
+    if (!pending && !talking && stop.reason === 'limit') slice = nextSlice(slice, clock() - begun);
     if (await loop.afterSlice()) return { reason: 'asked' };
     switch (stop.reason) {
       case 'power-off':
@@ -140,17 +206,21 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
       case 'error':
         return { reason: 'error', message: stop.message };
       case 'stopped':
-        // A debugger: the position is of its choosing, and no place for input.
+        // In the middle of a slice, or a debugger's choice: nothing is given here.
         break;
       case 'limit':
-        give(undefined);
+        giveFrames(undefined);
+        if (!talking || session.position % grid === 0) giveTyped(undefined);
         break;
       case 'idle':
       case 'waiting':
         if (isHeld()) break;
-        if (interactive) {
+        network?.poll();
+        if (interactive || network?.expects === true) {
           if (await waitAsleep(stop)) return { reason: 'asked' };
-        } else if (!give(undefined) && !(await newsFromPipe(loop))) return { reason: 'idle' };
+        } else if (stop.reason === 'waiting') {
+          if (!giveFrames(undefined)) session.passToDeadline();
+        } else if (!give(undefined) && !(await newsFromPipe())) return { reason: 'idle' };
     }
     await nextTurn();
   }
@@ -163,15 +233,4 @@ function nextSlice(slice: number, spentMs: number): number {
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** Only input can wake the machine: waits for it while its source is open. False: none will come. */
-async function newsFromPipe(loop: LiveLoop): Promise<boolean> {
-  const queue = loop.input?.queue;
-  if (queue === undefined || queue.ended) return false;
-  await new Promise<void>((resolve) => {
-    queue.onPush(resolve);
-    loop.onWake(resolve);
-  });
-  return queue.length > 0 || !queue.ended;
 }

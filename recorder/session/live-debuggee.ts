@@ -163,6 +163,10 @@ export class LiveDebuggee implements Debuggee, LiveSession {
     return this.#session.receiveCapacity(device);
   }
 
+  interrupt(): void {
+    this.#session.interrupt();
+  }
+
   /** The run ends here, if it has not ended by itself; to be called before a recording is closed. */
   finish(): void {
     if (this.position !== this.#settledAt || this.#isAsleep) return;

@@ -49,6 +49,8 @@ export interface LiveSession {
    */
   receive(device: string, what: string, data: Uint8Array, at?: Ns): void;
   receiveCapacity(device: string): number;
+  /** Ends `run` before the next instruction, with `stopped`; for sinks, which are called in the middle of it. */
+  interrupt(): void;
   /** Under a debugger: nothing may happen to the machine now. */
   readonly isHeld?: boolean;
   /** Under a debugger: input has to wait for the next instruction. */
@@ -92,7 +94,8 @@ export class RunSession implements LiveSession {
     for (;;) {
       machine.pauseWhenIdle = pause;
       this.#stop = machine.run(until);
-      this.#settled = true;
+      // What is due at this moment may not have happened yet.
+      this.#settled = this.#stop.reason !== 'stopped';
       if (this.#stop.reason !== 'reset' || !this.#reboot) return this.#stop;
       machine.reset();
     }
@@ -122,7 +125,11 @@ export class RunSession implements LiveSession {
    * to the end, so what is due before them happens there, and has to happen here, too.
    */
   settle(): void {
-    if (!this.#settled) this.run(this.machine.position, true);
+    while (!this.#settled) this.run(this.machine.position, true);
+  }
+
+  interrupt(): void {
+    this.machine.requestStop();
   }
 
   receiveCapacity(device: string): number {

@@ -186,6 +186,10 @@ export class RecordSession implements LiveSession {
     return this.#run.receiveCapacity(device);
   }
 
+  interrupt(): void {
+    this.#run.interrupt();
+  }
+
   /** Puts what is pending into the file, so that it survives a crash. Call about once a second. */
   flush(): void {
     if (this.failure === undefined && !this.#ended)

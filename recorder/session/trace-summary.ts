@@ -1,5 +1,6 @@
 /** A trace in a page of text, for the top of a report and for an issue. */
 
+import type { VirtConfig } from '../../engine/boards/virt/config.ts';
 import {
   InterruptMeter,
   type InterruptStatistics,
@@ -7,6 +8,7 @@ import {
   type SyncTraceReader,
 } from '../../traces/index.ts';
 import { interruptsOf } from './interrupt-words.ts';
+import { networkDevices } from './network-devices.ts';
 import { readable } from './readable.ts';
 import { recordedConfig } from './setup.ts';
 
@@ -52,6 +54,7 @@ export function summarizeTrace(
   const errors: string[] = [];
   let errorCount = 0;
   const consoles = new Map<string, Uint8Array[]>();
+  const networks = networkDevices(header.config.machine as Partial<VirtConfig> | undefined);
   let last = { position: 0, time: 0 };
   const bounds = {
     ...(range.from === undefined ? {} : { from: range.from }),
@@ -66,7 +69,9 @@ export function summarizeTrace(
         errorCount++;
         if (errors.length < MAX_ERRORS)
           errors.push(`${seconds(event.time)} ${event.device}: ${event.message}`);
-      } else if (event.kind === 'output') keepTail(consoles, event.device, event.bytes);
+      } else if (event.kind === 'output' && !networks.includes(event.device)) {
+        keepTail(consoles, event.device, event.bytes);
+      }
     }
   }
   const names = interruptsOf(header);

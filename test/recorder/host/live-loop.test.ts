@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { InputQueue } from '../../../recorder/host/console-input.ts';
 import { type LiveLoop, runLive } from '../../../recorder/host/live-loop.ts';
+import type { Network } from '../../../recorder/host/net/network.ts';
 import type { LiveSession, LiveStop } from '../../../recorder/session/live.ts';
 
 /** A session that does what a list says, and writes down what was asked of it. */
@@ -37,6 +38,10 @@ class ScriptedSession implements LiveSession {
 
   receiveCapacity(): number {
     return this.room;
+  }
+
+  interrupt(): void {
+    this.log.push('interrupt');
   }
 }
 
@@ -162,5 +167,93 @@ describe('runLive', () => {
       }),
     );
     expect(end).toEqual({ reason: 'asked' });
+  });
+
+  describe('with a network', () => {
+    /** A network that answers the guest at once, and perhaps expects something of the host. */
+    function fakeNetwork(expects = false) {
+      let sent = (): void => {};
+      let wake = (): void => {};
+      const frames: number[] = [];
+      const network = {
+        connect: (loop: { sent(): void; wake(): void }) => ({ sent, wake } = loop),
+        get hasFrames() {
+          return frames.length > 0;
+        },
+        expects,
+        deadline: Number.POSITIVE_INFINITY,
+        poll: () => {},
+        give: (session: ScriptedSession, at?: number) => {
+          const given = frames.length > 0;
+          for (const byte of frames.splice(0)) session.receive('net0', 'frame', Uint8Array.of(byte), at);
+          return given;
+        },
+      };
+      return {
+        network: network as unknown as Network,
+        answer: (byte: number): void => {
+          frames.push(byte);
+          sent();
+        },
+        fromHost: (byte: number): void => {
+          frames.push(byte);
+          wake();
+        },
+      };
+    }
+
+    /** Sends a frame at a position in the middle of its first slice. */
+    class SendingSession extends ScriptedSession {
+      interrupted = false;
+      sendAt: number | undefined = 100_001;
+      send: () => void = () => {};
+
+      override run(until: number, pause: boolean): LiveStop {
+        if (this.sendAt !== undefined && until > this.sendAt) {
+          this.position = this.sendAt;
+          this.sendAt = undefined;
+          this.send();
+          if (this.interrupted) return { reason: 'stopped' };
+        }
+        return super.run(until, pause);
+      }
+
+      override interrupt(): void {
+        this.interrupted = true;
+      }
+    }
+
+    it('gives the answer to a frame at the next multiple of the step, whatever the slice', async () => {
+      const session = new SendingSession([LIMIT, LIMIT]);
+      const { network, answer } = fakeNetwork();
+      session.send = () => answer(7);
+      await runLive(loopOf(session, { network }));
+      expect(session.interrupted).toBe(true);
+      expect(session.log.filter((line) => line.startsWith('net0'))).toEqual(['net0 frame 7 at 114688']);
+    });
+
+    it('does not let time jump over an answer', async () => {
+      const session = new SendingSession([{ reason: 'waiting', deadline: 1e9 }]);
+      const { network, answer } = fakeNetwork();
+      session.send = () => answer(7);
+      await runLive(loopOf(session, { network }));
+      expect(session.log.slice(0, 2)).toEqual(['run pausing: waiting', 'net0 frame 7 at 100001']);
+    });
+
+    it('really waits while the host may send something', async () => {
+      const session = new ScriptedSession([{ reason: 'waiting', deadline: 10_000_000_000 }]);
+      const { network, fromHost } = fakeNetwork(true);
+      setTimeout(() => fromHost(9), 20);
+      await runLive(loopOf(session, { network }));
+      const line = session.log.find((entry) => entry.startsWith('net0'))!;
+      expect(Number(/, (\d+) ns/.exec(line)![1])).toBeGreaterThan(10_000_000);
+      expect(session.log).not.toContain('deadline');
+    });
+
+    it('lets time jump while nothing is expected', async () => {
+      const session = new ScriptedSession([LIMIT]);
+      await runLive(loopOf(session, { network: fakeNetwork().network }));
+      expect(session.log[0]).toBe('run jumping: limit');
+    });
   });
 });
