@@ -3,16 +3,34 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { allModes, type Mode, qemuVersion, type Result, WORKLOADS } from './modes.ts';
+import {
+  allModes,
+  guestFolder,
+  type Mode,
+  qemuVersion,
+  type Result,
+  WORKLOADS,
+  type Workload,
+} from './modes.ts';
+import { profile, profileTable } from './profile.ts';
 import { type Row, summarise, table, targets } from './report.ts';
 
-/*
- * Boots and workloads of the reference guest as real processes, virtrace beside QEMU, taking turns:
- *
- *   npm run bench [-- --runs N] [--only boot,sha256] [--modes run,record,icount] [--json FILE] [--no-qemu]
- *
- * Prints medians and, for the boot, how they compare with the targets. Exit code 1 if something did not run.
- */
+/* Boots and workloads of the reference guest as real processes, virtrace beside QEMU, taking turns. */
+
+const HELP = `usage: npm run bench [-- OPTIONS]
+
+Boots and workloads of the reference guest, virtrace beside QEMU; medians, and for the boot the project's targets.
+
+  --runs N        runs of each (3)
+  --only NAMES    workloads, with commas: ${WORKLOADS.map(({ name }) => name).join(', ')}
+  --modes NAMES   run, record inputs, record, replay, replay --verify; of QEMU icount, rr=record, rr=replay
+  --no-qemu       only virtrace
+  --profile       where the time of an unrecorded run goes, instead of comparing
+  --json FILE     the results as JSON, too
+  --help          this text
+
+Exit code 1 if something did not run.
+`;
 
 function projectRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
@@ -31,6 +49,25 @@ function chosen<T extends { readonly name: string }>(all: readonly T[], names: s
   });
 }
 
+function host(): { node: string; cpus: number; processor: string } {
+  return {
+    node: process.version,
+    cpus: cpus().length,
+    processor: cpus()[0]?.model ?? 'unknown processor',
+  };
+}
+
+/** The workloads asked for, or all whose RAM disk is there. */
+function available(root: string, only: string | undefined): Workload[] {
+  const asked = chosen(WORKLOADS, only);
+  const missing = asked.filter(({ initrd }) => !existsSync(join(guestFolder(root), initrd)));
+  if (missing.length === 0) return asked;
+  const what = `without ${missing.map(({ name }) => name).join(', ')}: ${missing[0]!.initrd} is missing; \`npm run guests\` gets it`;
+  if (only !== undefined) throw new Error(what);
+  console.log(what);
+  return asked.filter((workload) => !missing.includes(workload));
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -39,24 +76,37 @@ async function main(): Promise<void> {
       modes: { type: 'string' },
       json: { type: 'string' },
       'no-qemu': { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
   const runs = Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs ${values.runs}: a number from 1 up`);
   const root = projectRoot();
-  if (!existsSync(join(root, '.guests/linux-arm64/Image'))) {
+  if (!existsSync(join(guestFolder(root), 'Image'))) {
     throw new Error('the reference guest is missing; `npm run guests` gets it');
+  }
+  const workloads = available(root, values.only);
+  if (values.profile) {
+    const reports = [];
+    for (const workload of workloads) reports.push(await profile(workload, root));
+    console.log(profileTable(reports));
+    if (values.json !== undefined)
+      writeFileSync(values.json, `${JSON.stringify({ host: host(), profiles: reports }, undefined, 2)}\n`);
+    return;
   }
   const qemu = values['no-qemu'] ? undefined : qemuVersion();
   const scratch = mkdtempSync(join(tmpdir(), 'virtrace-bench-'));
   const modes = chosen(allModes({ root, scratch }, qemu !== undefined), values.modes);
-  const processor = cpus()[0]?.model ?? 'unknown processor';
-  console.log(
-    `node ${process.version}, QEMU ${qemu ?? 'not used'}, ${cpus().length} × ${processor}, ${runs} runs`,
-  );
+  const { node, processor } = host();
+  console.log(`node ${node}, QEMU ${qemu ?? 'not used'}, ${cpus().length} × ${processor}, ${runs} runs`);
   const rows: Row[] = [];
   try {
-    for (const workload of chosen(WORKLOADS, values.only)) {
+    for (const workload of workloads) {
       const results = new Map<Mode, Result[]>(modes.map((mode) => [mode, []]));
       for (let i = 1; i <= runs; i++) {
         for (const mode of modes) {
@@ -84,8 +134,8 @@ async function main(): Promise<void> {
     );
   }
   if (values.json !== undefined) {
-    const host = { load, node: process.version, qemu: qemu ?? null, cpus: cpus().length, processor };
-    writeFileSync(values.json, `${JSON.stringify({ host, rows, targets: aims }, undefined, 2)}\n`);
+    const where = { ...host(), load, qemu: qemu ?? null };
+    writeFileSync(values.json, `${JSON.stringify({ host: where, rows, targets: aims }, undefined, 2)}\n`);
   }
 }
 

@@ -9,18 +9,31 @@ export interface Workload {
   readonly append: string;
   /** A line that shows that it did its work. */
   readonly proof: string;
+  /** RAM disk in .guests/linux-arm64. */
+  readonly initrd: 'initrd.cpio.gz' | 'programs.cpio.gz';
 }
 
 const CONSOLE = 'console=ttyAMA0';
 
+const INITRD = 'initrd.cpio.gz';
+
 function work(name: string): Workload {
-  return { name, append: `${CONSOLE} work=${name}`, proof: `WORK-DONE ${name}` };
+  return { name, append: `${CONSOLE} work=${name}`, proof: `WORK-DONE ${name}`, initrd: INITRD };
+}
+
+/** Debian's own programs; without the self-tests of the kernel, so that most of the time is theirs. */
+function programs(name: string, works: readonly string[]): Workload {
+  const append = `${CONSOLE} cryptomgr.notests=1 work=${works.join(',')}`;
+  return { name, append, proof: `WORK-DONE ${works.at(-1)}`, initrd: 'programs.cpio.gz' };
 }
 
 export const WORKLOADS: readonly Workload[] = [
-  { name: 'boot', append: CONSOLE, proof: 'BOOT-OK' },
-  { name: 'boot-notests', append: `${CONSOLE} cryptomgr.notests=1`, proof: 'BOOT-OK' },
+  { name: 'boot', append: CONSOLE, proof: 'BOOT-OK', initrd: INITRD },
+  { name: 'boot-notests', append: `${CONSOLE} cryptomgr.notests=1`, proof: 'BOOT-OK', initrd: INITRD },
   ...['sha256', 'md5', 'gzip', 'loop', 'fork'].map(work),
+  programs('openssl', ['openssl-dgst', 'openssl-enc', 'openssl-rsa', 'openssl-ec']),
+  programs('sqlite', ['sqlite']),
+  programs('python', ['python-numeric', 'python-json']),
 ];
 
 export interface Result extends Measured {
@@ -42,11 +55,16 @@ export interface Places {
   readonly scratch: string;
 }
 
-function guestOptions({ root }: Places, { append }: Workload): string[] {
-  const guest = join(root, '.guests/linux-arm64');
+/** Folder of the reference guest. */
+export function guestFolder(root: string): string {
+  return join(root, '.guests/linux-arm64');
+}
+
+function guestOptions({ root }: Places, { append, initrd }: Workload): string[] {
+  const guest = guestFolder(root);
   return [
     ...['-M', 'virt', '-cpu', 'cortex-a57', '-m', '512', '-nographic', '-net', 'none'],
-    ...['-kernel', join(guest, 'Image'), '-initrd', join(guest, 'initrd.cpio.gz'), '-append', append],
+    ...['-kernel', join(guest, 'Image'), '-initrd', join(guest, initrd), '-append', append],
   ];
 }
 

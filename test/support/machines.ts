@@ -17,7 +17,7 @@ export const LINUX_PROGRAMS = `${LINUX}programs.cpio.gz`;
 /** `npm run guests` has been run. */
 export const hasLinux = existsSync(LINUX_IMAGE) && existsSync(LINUX_INITRD);
 
-export type GuestName = 'storm' | 'smp' | 'linux';
+export type GuestName = 'storm' | 'smp' | 'churn' | 'linux';
 
 export interface TestMachine {
   readonly guest: GuestName;
