@@ -73,7 +73,7 @@ export class Generator {
   readonly #lottery: number[] = [];
   readonly #data: number[] = [];
   readonly #index = new Map<string, number>();
-  /** Armv8.0 without later features: every word that the table does not claim must be UNDEFINED. */
+  /** Every word that the table does not claim must be UNDEFINED. */
   readonly #unallocated: boolean;
   readonly #notYet: (word: number) => boolean;
   readonly #spsrCompared: number;
@@ -105,8 +105,7 @@ export class Generator {
       for (let k = 0; k < weight; k++) this.#lottery.push(i);
       if (DATA.has(e.name)) this.#data.push(i);
     });
-    this.#unallocated =
-      !isAfterArmv80(options.cpu) && (options.classes === undefined || options.classes.test('UNALLOCATED'));
+    this.#unallocated = options.classes === undefined || options.classes.test('UNALLOCATED');
     if (this.#lottery.length === 0 && !this.#unallocated)
       throw new Error(`no class matches ${options.classes}`);
   }
@@ -163,6 +162,9 @@ export class Generator {
   }
   never(e: CompiledEncoding, word: number): boolean {
     return isUnpredictable(e, word) || isNeverGenerated(this.#cpu, e, word) || this.#notYet(word);
+  }
+  neverUnallocated(word: number): boolean {
+    return isNeverGenerated(this.#cpu, undefined, word) || this.#notYet(word);
   }
   onlyLast(e: CompiledEncoding, word: number): boolean {
     return isOnlyLast(this.#cpu, e, word);
@@ -329,7 +331,7 @@ class CaseMaker {
         const near = this.#randomWord(random.pick(this.#g.lottery));
         if (near !== undefined) word = (near ^ (1 << random.below(32))) >>> 0;
       }
-      if (this.#g.find(word) >= 0 || isNeverGenerated('cortex-a57', undefined, word)) continue;
+      if (this.#g.find(word) >= 0 || this.#g.neverUnallocated(word)) continue;
       this.#emit(word, UNALLOCATED);
       return;
     }
