@@ -96,12 +96,13 @@ Commands:
   run       runs a machine, with its console here
   record    the same, and records it into a trace
   replay    runs the recorded machine again from the trace alone
-  debug     a recording under gdb, forwards and backwards
+  debug     a recording under a debugger, here or gdb, forwards and backwards
   view      shows a trace in the browser: on a timeline, and alive
   report    one HTML file with trace and viewer, and a summary for an issue
   info      what a trace holds
   events    the recorded events, filtered and decoded
   pcap      the frames of network devices as a capture file
+  diff      where two recordings part, and what differs from there on
 
 virtrace COMMAND --help tells more; docs/cli.md tells all.
 `;

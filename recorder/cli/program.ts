@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { TraceError, TraceWriteError } from '../../traces/index.ts';
 import { ENGINE_VERSION } from '../session/version.ts';
 import { DEBUG_HELP, type DebugOptions, debugCommand } from './debug-command.ts';
+import { DIFF_HELP, type DiffOptions, diffCommand } from './diff-command.ts';
 import { CommandError, EXIT, HelpAnswer, OptionError } from './errors.ts';
 import { EVENTS_HELP, type EventsOptions, eventsCommand } from './events-command.ts';
 import { GENERAL_HELP, machineCommandHelp } from './help.ts';
@@ -18,10 +19,21 @@ import { runCommand } from './run-command.ts';
 import { type MachineCommand, translateArguments } from './translate.ts';
 import { VIEW_HELP, type ViewOptions, viewCommand } from './view-command.ts';
 
-const COMMANDS = ['run', 'record', 'replay', 'debug', 'view', 'report', 'info', 'events', 'pcap'] as const;
+const COMMANDS = [
+  'run',
+  'record',
+  'replay',
+  'debug',
+  'view',
+  'report',
+  'info',
+  'events',
+  'diff',
+  'pcap',
+] as const;
 type CommandName = (typeof COMMANDS)[number];
 /** Commands that are planned; named so that nobody takes them for a typing mistake. */
-const PLANNED = ['diff', 'explain', 'export'];
+const PLANNED = ['explain', 'export'];
 
 /** Runs a command and returns its exit code; never throws for a person's mistakes. */
 export async function main(args: readonly string[], io: CommandIo): Promise<number> {
@@ -82,7 +94,21 @@ async function dispatch(args: readonly string[], io: CommandIo): Promise<number>
   }
   const name = first as CommandName;
   if (name === 'run' || name === 'record') return machineCommand(name, rest, io);
+  if (name === 'diff') return diff(rest, io);
   return traceCommand(name, rest, io);
+}
+
+async function diff(args: readonly string[], io: CommandIo): Promise<number> {
+  if (args.some((arg) => ['--help', '-h', '-help'].includes(arg))) throw new HelpAnswer(DIFF_HELP);
+  const repeat = (value: string, before?: string[]): string[] => [...(before ?? []), value];
+  const command = quiet(new Command('diff')).argument('[files...]').option('--json').option('--context <n>');
+  command.addOption(new Option('--only <what>').argParser(repeat));
+  let files: readonly string[] = [];
+  command.action((given: string[]) => {
+    files = given;
+  });
+  command.parse(args, { from: 'user' });
+  return diffCommand(files, command.opts<DiffOptions>(), io);
 }
 
 async function machineCommand(name: MachineCommand, args: readonly string[], io: CommandIo): Promise<number> {

@@ -13,8 +13,9 @@ import {
 } from '../../traces/index.ts';
 import { readVirtual } from '../session/guest-view.ts';
 import { interruptsOf } from '../session/interrupt-words.ts';
-import { parseSymbols, SymbolFileError, SymbolTable } from '../session/symbols.ts';
+import { parseSymbols, SymbolFileError, type SymbolTable } from '../session/symbols.ts';
 import type { Breakpoint, Timeline } from '../session/timeline.ts';
+import { symbolsOf } from '../session/trace-symbols.ts';
 import { DebugError, hex, type Json } from './answer.ts';
 import type { Format } from './examine.ts';
 
@@ -32,7 +33,6 @@ export interface DebuggerOptions {
 
 /** Events that can be gone to by number; older ones are forgotten. */
 const MAX_HANDLES = 100_000;
-const MAX_IMAGE = 256 << 20;
 const READ_AHEAD: readonly (string | undefined)[] = ['accesses', 'interrupts', 'outputs'];
 const READ_AHEAD_MS = 150;
 
@@ -48,7 +48,7 @@ export class Debugger {
   readonly next: { x?: bigint; format?: Format } = {};
   /** Found by the last question: where `goto there` goes. */
   there: Position | undefined;
-  symbols = new SymbolTable([]);
+  symbols: SymbolTable;
   readonly #handles = new Map<number, Position>();
   #lastHandle = 0;
   #nextBreakpoint = 1;
@@ -59,7 +59,7 @@ export class Debugger {
     this.reader = reader;
     this.host = host;
     this.interruptName = interruptsOf(reader.header);
-    this.#readImages();
+    this.symbols = symbolsOf(reader);
     this.#readAhead();
   }
 
@@ -70,22 +70,6 @@ export class Debugger {
       if (!READ_AHEAD.includes(chunkName(chunk.kind))) continue;
       this.reader.first({ from: chunk.last, to: chunk.last + 1 });
       if (performance.now() - began > READ_AHEAD_MS) return;
-    }
-  }
-
-  /** Symbols of the images that are ELF files. */
-  #readImages(): void {
-    const embedded = this.reader.embeddedImages();
-    for (const ref of this.reader.header.images) {
-      if (!embedded.has(ref.sha256) || ref.size > MAX_IMAGE || ref.size < 64) continue;
-      const head = this.reader.imageRange(ref, 0, 4);
-      if (head[0] !== 0x7f || head[1] !== 0x45 || head[2] !== 0x4c || head[3] !== 0x46) continue;
-      try {
-        this.symbols = this.symbols.with(parseSymbols(this.reader.image(ref)));
-      } catch (error) {
-        // A stripped image is none that is wrong.
-        if (!(error instanceof SymbolFileError)) throw error;
-      }
     }
   }
 

@@ -33,6 +33,7 @@ export const LAYERS: readonly LayerRule[] = [
   { folder: 'engine', may: ['engine'] },
   { folder: 'traces', may: [...ENGINE_DATA, 'msgpackr'], mayForTypes: ['engine/base'] },
   { folder: 'recorder/session', may: ['engine', 'traces'] },
+  { folder: 'recorder/compare', may: ['engine', 'traces', 'recorder/session'] },
   { folder: 'recorder/debugger', may: ['engine', 'traces', 'recorder/session'] },
   { folder: 'recorder/gdb', may: ['engine', 'traces', 'recorder/session', 'node:'] },
   { folder: 'recorder', may: ['engine', 'traces', 'recorder', 'node:', 'commander', 'lz4-napi'] },

@@ -384,7 +384,7 @@ describe('bad input', () => {
 
   it.each([
     [['frob'], 2, "'frob': unknown command"],
-    [['diff'], 2, 'diff: virtrace does not have this command yet'],
+    [['explain'], 2, 'explain: virtrace does not have this command yet'],
     [['replay'], 2, 'replay: which trace?'],
     [['replay', '/nonexistent'], 2, 'trace /nonexistent: no such file'],
     [['info', STORM], 4, 'this is not a virtrace trace'],
