@@ -7,8 +7,8 @@ export interface DriveRequest {
   readonly id: string;
   readonly file: string;
   readonly readOnly: boolean;
-  /** `raw` was said; otherwise an image that looks like another format is refused when it is opened. */
-  readonly raw: boolean;
+  /** As it was said; otherwise the image tells by its first bytes. */
+  readonly format: 'raw' | 'qcow2' | undefined;
   /** As messages name it. */
   readonly option: string;
 }
@@ -65,7 +65,7 @@ export function readDrives(
     }
   });
   for (const file of pflashTexts) {
-    putFlash({ id: `pflash${file}`, file, readOnly: false, raw: false, option: '-pflash' }, undefined);
+    putFlash({ id: `pflash${file}`, file, readOnly: false, format: undefined, option: '-pflash' }, undefined);
   }
   if (bios !== undefined && flash[0] !== undefined) {
     throw new OptionError(
@@ -91,9 +91,9 @@ function readDrive(
     throw new OptionError(`-drive if=${where}: not on this board; use if=virtio, if=none or if=pflash`);
   }
   const format = values.get('format');
-  if (format !== undefined && format !== 'raw') {
+  if (format !== undefined && format !== 'raw' && format !== 'qcow2') {
     throw new OptionError(
-      `-drive format=${format}: virtrace has raw images only; convert it with qemu-img convert -O raw`,
+      `-drive format=${format}: virtrace has raw and qcow2; convert it with qemu-img convert -O raw`,
     );
   }
   if (values.has('snapshot') && !parseOnOff('-drive snapshot', values.get('snapshot')!)) {
@@ -105,5 +105,5 @@ function readDrive(
   const isFlash = where === 'pflash';
   const id = values.get('id') ?? `${where}${unit ?? index}`;
   const option = isFlash ? '-drive if=pflash' : `-drive id=${id}`;
-  return { drive: { id, file, readOnly, raw: format === 'raw', option }, where, unit };
+  return { drive: { id, file, readOnly, format, option }, where, unit };
 }

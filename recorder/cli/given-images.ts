@@ -1,6 +1,7 @@
 /** Images that a trace only names, given with `--image ROLE=FILE`. */
 import type { ImageRef, ImageSource } from '../../traces/index.ts';
 import { type FileSource, openImage } from '../host/files.ts';
+import { isQcow2, openQcow2 } from '../host/qcow2.ts';
 import { OptionError } from './errors.ts';
 
 export class GivenImages {
@@ -22,7 +23,12 @@ export class GivenImages {
   open(ref: ImageRef): ImageSource | undefined {
     const path = this.#paths.get(ref.role);
     if (path === undefined) return undefined;
-    const source = openImage('--image', path);
+    let source = openImage('--image', path);
+    // What a trace names is the disk that an image stands for.
+    if (source.size !== ref.size && isQcow2(source.read(0, Math.min(4, source.size)))) {
+      source.close();
+      source = openQcow2('--image', path);
+    }
     this.#opened.push(source);
     return source;
   }

@@ -5,6 +5,7 @@ import { bootVirt, type VirtImages } from '../../engine/boards/virt/boot-virt.ts
 import type { ImageSource } from '../../traces/index.ts';
 import { hostInputs } from '../host/entropy.ts';
 import { type FileSource, openImage, readImage, reasonOf } from '../host/files.ts';
+import { isQcow2, openQcow2 } from '../host/qcow2.ts';
 import { driveRole, type SessionImage, type SessionSpec } from '../session/setup.ts';
 import type { DriveRequest } from './drive-options.ts';
 import { HelpAnswer, OptionError } from './errors.ts';
@@ -29,7 +30,6 @@ export interface OpenedMachine {
 
 /** A flash bank (virt-board.md section 1). */
 const FLASH_BYTES = 64 * 1024 * 1024;
-const QCOW2_MAGIC = [0x51, 0x46, 0x49, 0xfb];
 
 /** @throws OptionError */
 export function openMachine(request: MachineRequest): OpenedMachine {
@@ -51,12 +51,12 @@ export function openMachine(request: MachineRequest): OpenedMachine {
   add('flash1', request.flash1);
   checkFlash(request.flash1, images.get('flash1')?.source);
   for (const drive of request.drives.values()) {
-    const source = openImage(drive.option, drive.file);
+    const source = openDisk(drive);
     const name = basename(drive.file);
     disks.push({ name, source });
-    checkDisk(drive, source);
     images.set(driveRole(drive.id), { name, source });
-    files.push({ option: drive.option, path: drive.file });
+    for (const path of [drive.file, ...(source.backingFiles ?? [])])
+      files.push({ option: drive.option, path });
   }
   const readOnlyDrives = [...request.drives.values()].filter(({ readOnly }) => readOnly).map(({ id }) => id);
   return {
@@ -85,14 +85,16 @@ function checkFlash(file: FileRequest | undefined, source: ImageSource | undefin
   }
 }
 
-function checkDisk(drive: DriveRequest, source: ImageSource): void {
-  const start = source.read(0, Math.min(4, source.size));
-  if (!drive.raw && QCOW2_MAGIC.every((byte, i) => start[i] === byte)) {
-    throw new OptionError(
-      `${drive.option} ${drive.file}: a qcow2 image; virtrace has raw images only, convert it with qemu-img convert -O raw`,
-    );
+/** The disk that an image stands for, whatever its format. */
+function openDisk({ option, file, format }: DriveRequest): FileSource {
+  const source = format === 'qcow2' ? openQcow2(option, file) : openImage(option, file);
+  if (source.size === 0) {
+    source.close();
+    throw new OptionError(`${option} ${file}: the ${format === 'qcow2' ? 'disk' : 'file'} is empty`);
   }
-  if (source.size === 0) throw new OptionError(`${drive.option} ${drive.file}: the file is empty`);
+  if (format !== undefined || !isQcow2(source.read(0, Math.min(4, source.size)))) return source;
+  source.close();
+  return openDisk({ option, file, format: 'qcow2', id: '', readOnly: true });
 }
 
 /** `-M dumpdtb=FILE`: writes the tree instead of running. @throws HelpAnswer when done, OptionError */

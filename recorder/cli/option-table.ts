@@ -54,7 +54,8 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     name: 'drive',
     value: 'file=FILE,...',
     repeat: true,
-    description: 'disk image: if=virtio|none|pflash, id=, format=raw, readonly=, unit=; never written to',
+    description:
+      'disk image: if=virtio|none|pflash, id=, format=raw|qcow2, readonly=, unit=; never written to',
     group: 'devices',
   },
   {

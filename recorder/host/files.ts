@@ -44,6 +44,8 @@ export function readImage(option: string, path: string): ImageSource {
 export interface FileSource extends ImageSource {
   /** False if its size or time has changed since it was opened: what was read may be of two minds. */
   unchanged(): boolean;
+  /** Files behind the one that was opened. */
+  readonly backingFiles?: readonly string[];
   close(): void;
 }
 

@@ -212,7 +212,7 @@ describe('readMachineRequest', () => {
     [{ rtc: 'clock=host' }, '-rtc clock=host: the clock goes with the time of the machine; use clock=vm'],
     [{ drive: ['if=none,id=x'] }, '-drive: file= is missing'],
     [{ drive: ['file=a,if=scsi'] }, '-drive if=scsi: not on this board; use if=virtio, if=none or if=pflash'],
-    [{ drive: ['file=a,if=none,id=x,format=qcow2'] }, /^-drive format=qcow2: virtrace has raw images only/],
+    [{ drive: ['file=a,if=none,id=x,format=vmdk'] }, /^-drive format=vmdk: virtrace has raw and qcow2/],
     [{ drive: ['file=a,if=none,id=x,cache=none'] }, /^-drive cache=: QEMU has it, virtrace does not/],
     [{ drive: ['file=a,if=none,id=x'] }, '-drive id=x: no -device has drive=x'],
     [{ device: ['virtio-blk-device'] }, '-device virtio-blk-device: drive= is missing'],
