@@ -1,5 +1,6 @@
 /** The page: finds out which trace is meant, and keeps drops and keys together. */
 import { App, applyTheme } from './app/app.ts';
+import { pressKey } from './app/keys.ts';
 import { type Note, readNotes } from './app/notes.ts';
 import { decodeState } from './app/view-state.ts';
 import { welcome } from './app/welcome.ts';
@@ -85,7 +86,7 @@ addEventListener('drop', async (event) => {
   else await app.machine.takeFile(file);
 });
 addEventListener('keydown', (event) => {
-  if (app?.key(event) === true) event.preventDefault();
+  if (app !== undefined && pressKey(app, event)) event.preventDefault();
 });
 addEventListener('hashchange', () => {
   if (app !== undefined) app.store.set(decodeState(location.hash));

@@ -38,6 +38,9 @@ beforeAll(async () => {
   ];
   expect(virtrace(['record', '-o', at('storm.vtrace'), '--level', 'full', ...storm]).code).toBe(0);
   expect(virtrace(['record', '-o', at('bare.vtrace'), '--no-embed', ...storm]).code).toBe(0);
+  const smp = ['-M', 'virt,gic-version=3', '-cpu', 'cortex-a57', '-smp', '4', '-m', '128', '-nographic'];
+  const ranSmp = virtrace(['record', '-o', at('smp.vtrace'), ...smp, '-kernel', 'guests/smp/smp.elf']);
+  expect(ranSmp.code).toBe(0);
   if (!hasLinux) return;
   const linux = ['-M', 'virt,gic-version=3', '-cpu', 'cortex-a57', '-smp', '2', '-m', '512', '-nographic'];
   const images = [
@@ -131,10 +134,10 @@ describe.skipIf(!hasChromium)('the built-in failing boot', () => {
     await close();
   });
 
-  it('has the same state as in Node at 50 positions', async () => {
-    const { page, close } = await openTracePage(browser, at('storm.vtrace'));
+  it.each(['storm', 'smp'])('has the same state as in Node at 50 positions of %s', async (name) => {
+    const { page, close } = await openTracePage(browser, at(`${name}.vtrace`));
     await indexed(page);
-    const opened = openTrace(at('storm.vtrace'));
+    const opened = openTrace(at(`${name}.vtrace`));
     const timeline = new Timeline({ reader: opened.reader, codec: NODE_CODEC });
     // Not in order, so that checkpoints are made and used.
     const positions = Array.from({ length: 50 }, (_, i) =>
@@ -192,6 +195,27 @@ describe.skipIf(!hasChromium)('the built-in failing boot', () => {
     await page.close();
   });
 
+  it('helps: all keys behind ?, words for a search, lanes by name', async () => {
+    const { page, errors, close } = await openTracePage(browser, at('storm.vtrace'));
+    await indexed(page);
+    await page.keyboard.press('?');
+    await page.waitForSelector('dialog[open] >> text=reverse-step');
+    await picture(page, 'help');
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('dialog[open]', { state: 'detached' });
+    await page.keyboard.press('/');
+    await page.keyboard.type('reg:GICD_IS');
+    await page.waitForSelector('.completion li >> text=GICD_ISENABLER');
+    await picture(page, 'completion');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => page.inputValue('.search-input')).toMatch(/^reg:GICD_IS\w+/);
+    await page.fill('.lane-filter', 'rtc');
+    await expect.poll(() => page.locator('.lane-label').allTextContents()).toHaveLength(2);
+    expect(errors).toEqual([]);
+    await close();
+  });
+
   it('fits into 1024 pixels', async () => {
     const { page, close } = await openTracePage(browser, at('storm.vtrace'), { width: 1024, height: 700 });
     await indexed(page);
@@ -227,6 +251,38 @@ describe.skipIf(!hasChromium)('the built-in failing boot', () => {
     expect(await report.textContent('.note-text')).toContain('<b>here</b>');
     expect(await report.locator('.note-text b').count()).toBe(0);
     await report.close();
+  });
+});
+
+describe.skipIf(!hasChromium)('DMA behind an SMMU', () => {
+  it('has lanes of its own, with faults', async () => {
+    const machine = [
+      '-M',
+      'virt,gic-version=3,iommu=smmuv3',
+      '-cpu',
+      'cortex-a57',
+      '-m',
+      '128',
+      '-nographic',
+    ];
+    const guest = ['-device', 'edu,addr=3,dma_mask=0xffffffffffffffff', '-kernel', 'guests/smmu/smmu.elf'];
+    const ran = virtrace(['record', '-o', at('smmu.vtrace'), '--level', 'full', ...machine, ...guest]);
+    expect(ran.code).toBe(0);
+    const { page, errors, close } = await openTracePage(browser, at('smmu.vtrace'), { theme: 'dark' });
+    await indexed(page);
+    await search(page, 'device:smmuv3 what:fault');
+    await page.keyboard.press('n');
+    await page.waitForSelector('.details h2 >> text=fault');
+    expect(await page.textContent('.lane-label.current')).toContain('smmuv3 translations');
+    // Device and SMMU at the same moment, and nothing of the instruction after the sleep.
+    expect(await page.textContent('.details')).not.toContain('CNTV_CTL_EL0');
+    const first = await cursor(page);
+    await page.keyboard.press('.');
+    await page.waitForSelector('.details h2 >> text=/smmuv3/');
+    expect(await cursor(page)).toBeGreaterThanOrEqual(first);
+    await picture(page, 'smmu');
+    expect(errors).toEqual([]);
+    await close();
   });
 });
 

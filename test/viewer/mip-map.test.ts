@@ -101,3 +101,14 @@ describe('spreading', () => {
     expect([...pyramid.subarray(4)].reduce((a, b) => a + b)).toBeCloseTo(4, 5);
   });
 });
+
+describe('number of bins', () => {
+  it.each([
+    ['few events', 100, 200, 2 ** 12],
+    ['a million events', 1_000_000, 1000, 2 ** 16],
+    ['a hundred million events', 100_000_000, 1000, 2 ** 17],
+    ['512 CPUs, each with lanes of its own', 100_000_000, 320_000, 2 ** 9],
+  ])('%s', (_what, events, bytesPerBin, bins) => {
+    expect(binCount(events, bytesPerBin)).toBe(bins);
+  });
+});

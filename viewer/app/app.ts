@@ -88,8 +88,8 @@ export class App {
         store.set({ cursor: position, tab: 'machine' });
         void this.machine.travel(position);
       },
-      note: (position) => this.#beginNote(position),
-      disassemble: (position, cpu, pc) => this.machine.instructionAt(position, cpu, pc),
+      note: (position) => this.beginNote(position),
+      disassemble: (position, cpu, pc, go) => this.machine.instructionAt(position, cpu, pc, go),
     });
     const go = (position: number): void => {
       store.set({ cursor: position, selected: undefined });
@@ -357,7 +357,7 @@ export class App {
     else this.store.set({ cursor: position, selected: undefined });
   }
 
-  async #stepLane(direction: 'forward' | 'backward'): Promise<void> {
+  async stepLane(direction: 'forward' | 'backward'): Promise<void> {
     const { selected, cursor } = this.store.state;
     const lane = this.timeline.currentLane;
     if (lane < 0 || !this.model.indexed) return;
@@ -370,7 +370,7 @@ export class App {
     this.store.set({ query });
   }
 
-  #beginNote(position: number): void {
+  beginNote(position: number): void {
     this.store.set({ tab: 'notes' });
     this.#notes.begin(position);
   }
@@ -451,84 +451,22 @@ export class App {
     this.timeline.recolor();
   }
 
-  /* ------------------------------------------------------------------ keys */
+  /* ------------------------------------------------------------------ what keys do */
 
-  /** True if the key meant something. */
-  key(event: KeyboardEvent): boolean {
-    const target = event.target as Element | null;
-    if (target?.closest('input, textarea, select, dialog') !== null && event.key !== 'Escape') return false;
-    if (event.ctrlKey || event.metaKey || event.altKey) return false;
-    const { timeline, store } = this;
-    switch (event.key) {
-      case 'w':
-      case 'W':
-        timeline.zoomBy(0.7);
-        return true;
-      case 's':
-      case 'S':
-        timeline.zoomBy(1 / 0.7);
-        return true;
-      case 'a':
-      case 'A':
-        timeline.panBy(-0.2);
-        return true;
-      case 'd':
-      case 'D':
-        timeline.panBy(0.2);
-        return true;
-      case 'f':
-      case 'F':
-        this.#fitKey();
-        return true;
-      case '.':
-        void this.#stepLane('forward');
-        return true;
-      case ',':
-        void this.#stepLane('backward');
-        return true;
-      case 'n':
-        this.#search.next('forward');
-        return true;
-      case 'N':
-        this.#search.next('backward');
-        return true;
-      case '/':
-        this.#search.focus();
-        return true;
-      case '?':
-        this.#help.showModal();
-        return true;
-      case 'ArrowRight':
-        void (event.shiftKey ? this.machine.continueForward() : this.machine.step(1));
-        return true;
-      case 'ArrowLeft':
-        void (event.shiftKey ? this.machine.continueBackward() : this.machine.step(-1));
-        return true;
-      case 'g':
-      case 'G':
-        store.set({ tab: 'machine' });
-        void this.machine.travel(store.state.cursor);
-        return true;
-      case 'x':
-      case 'X':
-        store.set({ axis: store.state.axis === 'time' ? 'instructions' : 'time' });
-        return true;
-      case 'm':
-      case 'M':
-        this.#beginNote(store.state.cursor);
-        return true;
-      case 'Escape':
-        if (store.state.selected !== undefined) store.set({ selected: undefined });
-        return true;
-    }
-    const tab = TABS[Number(event.key) - 1];
-    if (tab === undefined) return false;
-    store.set({ tab });
-    return true;
+  nextHit(direction: 'forward' | 'backward'): void {
+    this.#search.next(direction);
+  }
+
+  focusSearch(): void {
+    this.#search.focus();
+  }
+
+  showHelp(): void {
+    this.#help.showModal();
   }
 
   /** First the whole trace, then the selection. */
-  #fitKey(): void {
+  fitOrSelection(): void {
     const { from, to, axis, selected, cursor } = this.store.state;
     const length = this.model.length(axis);
     const isWhole = from <= 0 && to >= length * 0.999;

@@ -38,8 +38,9 @@ export async function detailsOf(context: DetailsContext, event: TraceEvent): Pro
   const { reader, words, rowOf } = context;
   const row = rowOf(event);
   const together: TraceEvent[] = [];
-  const here: EventFilter = { from: event.position, to: event.position + 1, limit: 200 };
-  for await (const other of reader.events(here)) together.push(other);
+  const here: EventFilter = { from: event.position, to: event.position + 1, limit: 2000 };
+  // A sleep between two instructions takes no position, but what ends it has nothing to do with what began it.
+  for await (const other of reader.events(here)) if (other.time === event.time) together.push(other);
   const pc = event.kind === 'access' || event.kind === 'exception' ? event.pc : undefined;
   const symbol = pc === undefined ? undefined : context.symbol(pc);
   const register = event.kind === 'access' ? await registerOf(context, event) : undefined;

@@ -75,7 +75,7 @@ export class EventQueries {
       case 'input':
         return lanes.inputs();
       default:
-        return lanes.notes();
+        return lanes.notes(event.kind === 'power' ? '' : event.device);
     }
   }
 
@@ -177,13 +177,21 @@ export class EventQueries {
     if (facts === undefined) return undefined;
     const filter = laneFilter(facts);
     if (filter === undefined) return undefined;
-    const after = await this.#reader.first({ ...filter, from: position });
-    const before = await this.#reader.first({ ...filter, direction: 'backward', to: position });
+    const after = await this.#firstOf(lane, { ...filter, from: position });
+    const before = await this.#firstOf(lane, { ...filter, direction: 'backward', to: position });
     const closest =
       before === undefined || (after !== undefined && after.position - position <= position - before.position)
         ? after
         : before;
     return closest === undefined ? undefined : this.rowOf(closest);
+  }
+
+  /** Lanes of private interrupts and of notes hold less than their filters find. */
+  async #firstOf(lane: number, filter: EventFilter): Promise<TraceEvent | undefined> {
+    for await (const event of this.#reader.events(filter)) {
+      if (this.#laneOf(event) === lane) return event;
+    }
+    return undefined;
   }
 
   /** The next or the previous event of a lane. */
@@ -195,7 +203,8 @@ export class EventQueries {
     const facts = this.#lanes()?.lane(lane);
     const filter = facts === undefined ? undefined : laneFilter(facts);
     if (filter === undefined) return undefined;
-    const found = await this.#reader.first(
+    const found = await this.#firstOf(
+      lane,
       direction === 'forward'
         ? { ...filter, from: { ...place, ordinal: place.ordinal + 1 } }
         : { ...filter, direction, to: place },
@@ -249,6 +258,8 @@ function laneFilter(lane: {
       return { kinds: ['output'], devices };
     case 'inputs':
       return { kinds: ['input'] };
+    case 'smmu':
+      return { kinds: ['guest-error', 'note'], devices };
     case 'notes':
       return { kinds: ['guest-error', 'note', 'power'] };
     default:

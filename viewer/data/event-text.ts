@@ -73,7 +73,7 @@ export class EventText {
 }
 
 export function severityOf(event: TraceEvent): Severity {
-  if (event.kind === 'guest-error') return 'error';
+  if (event.kind === 'guest-error' || (event.kind === 'note' && event.what === 'fault')) return 'error';
   return event.kind === 'note' || event.kind === 'power' ? 'note' : 'normal';
 }
 

@@ -15,7 +15,15 @@ import { ConsoleText } from './console-text.ts';
 import { LaneStore } from './lane-store.ts';
 import { ACTIVE, CPU_OFF, IN_INTERRUPT, LaneTable, LINE, PENDING } from './lanes.ts';
 import { binCount } from './mip-map.ts';
-import type { DeviceStatistics, LaneData, LaneInfo, Statistics, Storm } from './protocol.ts';
+import {
+  CPU_STATES,
+  type DeviceStatistics,
+  INTERRUPT_STATES,
+  type LaneData,
+  type LaneInfo,
+  type Statistics,
+  type Storm,
+} from './protocol.ts';
 import { type TimeMap, TimeMapBuilder } from './time-map.ts';
 
 export interface Extent {
@@ -48,6 +56,24 @@ interface RegisterCount {
   writes: number;
 }
 
+/** Bytes of one array on both axes, with all its levels, for each bin. */
+const ARRAY_BYTES = 16;
+
+/** What a bin costs in all lanes there may be, as far as the index tells. */
+function bytesPerBin(reader: TraceReader, cpus: number): number {
+  const intids = new Set<number>();
+  const devices = new Set<string>();
+  for (const { summary } of reader.chunks) {
+    for (const intid of summary?.intids.keys() ?? []) intids.add(intid);
+    for (const device of summary?.devices.keys() ?? []) devices.add(device);
+  }
+  let interrupts = 0;
+  for (const intid of intids) interrupts += intid < 32 ? cpus : 1;
+  const arrays =
+    cpus * (1 + CPU_STATES.length) + interrupts * (1 + INTERRUPT_STATES.length) + devices.size * 3;
+  return arrays * ARRAY_BYTES;
+}
+
 /** Goes through all events once and keeps what the page shows: densities, states, statistics, console lines. */
 export class Indexer {
   readonly lanes: LaneTable;
@@ -74,7 +100,7 @@ export class Indexer {
     const { reader, cpus, virtio, extent } = options;
     this.lanes = new LaneTable(cpus, virtio);
     const events = reader.chunks.reduce((sum, chunk) => sum + chunk.count, 0);
-    this.#bins = binCount(events);
+    this.#bins = binCount(events, bytesPerBin(reader, cpus));
     this.#times = new TimeMapBuilder(2 ** reader.header.shift, extent.time / 2 ** 17);
     for (let cpu = 0; cpu < Math.min(cpus, 512); cpu++) this.lanes.cpu(cpu);
     this.lanes.sleep();

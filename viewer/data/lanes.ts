@@ -135,7 +135,18 @@ export class LaneTable {
     }));
   }
 
-  notes(): number {
+  /** Where errors, notes and the power of a device or CPU are shown. */
+  notes(device: string): number {
+    if (/^smmu/.test(device)) {
+      return this.#add(`smmu:${device}`, () => ({
+        kind: 'smmu',
+        group: 'DMA',
+        label: `${device} translations`,
+        title: `What ${device} translated for devices, its commands and its faults`,
+        states: [],
+        device,
+      }));
+    }
     return this.#add('notes', () => ({
       kind: 'notes',
       group: 'Notes and inputs',
@@ -171,7 +182,7 @@ export class LaneTable {
       case 'input':
         return this.inputs();
       default:
-        return this.notes();
+        return this.notes(site.device);
     }
   }
 }

@@ -66,8 +66,16 @@ export function spread(pyramid: Pyramid, from: number, to: number, amount: numbe
   pyramid[bins + last]! += (high - last) * density;
 }
 
-/** A good number of bins for so many events: a power of two from 2^12 to 2^17. */
-export function binCount(events: number): number {
-  const wanted = events / 16;
-  return Math.min(1 << 17, Math.max(1 << 12, 2 ** Math.ceil(Math.log2(Math.max(1, wanted)))));
+/** Memory for all lanes of a trace. */
+const MAX_BYTES = 192 << 20;
+
+/**
+ * A good number of bins for so many events: a power of two from 2^12 to 2^17, less if there are so many lanes
+ * that they would not fit into memory.
+ * @param bytesPerBin of all lanes together
+ */
+export function binCount(events: number, bytesPerBin = 0): number {
+  const wanted = 2 ** Math.ceil(Math.log2(Math.max(1, events / 16)));
+  const possible = 2 ** Math.floor(Math.log2(MAX_BYTES / Math.max(1, bytesPerBin)));
+  return Math.max(1 << 8, Math.min(1 << 17, possible, Math.max(1 << 12, wanted)));
 }

@@ -44,7 +44,7 @@ export function overviewOf(
       if (name === 'accesses') add(table.device(device), first, last, count);
       else if (name === 'outputs') add(table.console(device), first, last, count);
       else if (name === 'dma') add(table.dma(device), first, last, count);
-      else add(name === 'inputs' ? table.inputs() : table.notes(), first, last, count);
+      else add(name === 'inputs' ? table.inputs() : table.notes(device), first, last, count);
     }
   }
   const data: LaneData[] = stores.flatMap((store, lane) => (store === undefined ? [] : [store.finish(lane)]));

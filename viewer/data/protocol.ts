@@ -19,7 +19,16 @@ export interface EventPlace {
   readonly ordinal: number;
 }
 
-export type LaneKind = 'cpu' | 'sleep' | 'interrupt' | 'device' | 'dma' | 'console' | 'notes' | 'inputs';
+export type LaneKind =
+  | 'cpu'
+  | 'sleep'
+  | 'interrupt'
+  | 'device'
+  | 'dma'
+  | 'smmu'
+  | 'console'
+  | 'notes'
+  | 'inputs';
 
 export const LANE_GROUPS = [
   'CPUs',

@@ -1,5 +1,6 @@
 import type { EventChunk, TraceReader } from '../../traces/index.ts';
 import { readable } from './console-text.ts';
+import { severityOf } from './event-text.ts';
 import type { Indexer } from './indexer.ts';
 import { ACTIVE, CPU_OFF, IN_INTERRUPT, LINE, PENDING } from './lanes.ts';
 import type { Axis, WindowCycle, WindowMarks } from './protocol.ts';
@@ -171,7 +172,7 @@ class Collector {
           if (event.kind === 'output') text = readable(event.bytes);
           else if (event.kind === 'guest-error') text = event.message;
           else if (event.kind === 'note' || event.kind === 'input') text = event.what;
-          this.#mark(lane, place, site.kind === 'guest-error' ? 2 : 0, this.#text(text));
+          this.#mark(lane, place, severityOf(event) === 'error' ? 2 : 0, this.#text(text));
         }
       }
       if (this.full) return;

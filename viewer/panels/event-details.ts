@@ -9,8 +9,8 @@ export interface DetailsActions {
   /** Takes the machine to the moment of the event. */
   travel(position: number): void;
   note(position: number): void;
-  /** The instruction at an address, if a machine is there to ask. */
-  disassemble(position: number, cpu: number, pc: string): Promise<string | undefined>;
+  /** The instruction at an address; `go`: even if the machine has to be taken there. */
+  disassemble(position: number, cpu: number, pc: string, go: boolean): Promise<string | undefined>;
 }
 
 /** One event, decoded: what it is, what it changed, what caused it and what it caused. */
@@ -146,8 +146,17 @@ export class DetailsPanel {
     if (pc !== undefined) {
       const code = h('code', { class: 'instruction' });
       add('PC', h('span', {}, h('code', {}, pc), symbol === undefined ? '' : ` ${symbol}`, code));
-      void this.#actions.disassemble(row.position, row.cpu, pc).then((text) => {
+      const show = async (): Promise<void> => {
+        code.textContent = '…';
+        code.textContent = (await this.#actions.disassemble(row.position, row.cpu, pc, true)) ?? '';
+      };
+      void this.#actions.disassemble(row.position, row.cpu, pc, false).then((text) => {
         if (text !== undefined) code.textContent = text;
+        else
+          replace(
+            code,
+            button('disassemble', 'Takes the machine there', () => void show(), { class: 'link' }),
+          );
       });
     }
     return list;
@@ -260,9 +269,11 @@ export class DetailsPanel {
     );
   }
 
-  #neighbours({ neighbours, row }: EventDetails): HTMLElement {
+  #neighbours({ neighbours, row }: EventDetails): HTMLElement | undefined {
     const distance = (link: EventLink | undefined): string =>
       link?.time === undefined ? '' : ` ${formatDuration(Math.abs(link.time - row.time))}`;
+    const shown = neighbours.filter(({ previous, next }) => previous !== undefined || next !== undefined);
+    if (shown.length === 0) return undefined;
     return h(
       'section',
       {},
@@ -270,7 +281,7 @@ export class DetailsPanel {
       h(
         'table',
         { class: 'neighbours' },
-        neighbours.map(({ what, previous, next }) =>
+        shown.map(({ what, previous, next }) =>
           h(
             'tr',
             {},

@@ -199,8 +199,9 @@ export class MachinePanel {
     return (await this.#link.call<{ readonly all: string }>('hash')).all;
   }
 
-  /** For the details of an event: the instruction at its PC, if the machine is already there. */
-  async instructionAt(position: number, cpu: number, pc: string): Promise<string | undefined> {
+  /** For the details of an event: the instruction at its PC, if the machine is there, or may `go` there. */
+  async instructionAt(position: number, cpu: number, pc: string, go: boolean): Promise<string | undefined> {
+    if (go && (await this.#link.move('seek', position)) === undefined) return undefined;
     const { state, moment, isRunning } = this.#link;
     if (state.kind !== 'ready' || isRunning || moment === undefined) return undefined;
     if (Math.abs(moment.position - position) > 1) return undefined;

@@ -67,6 +67,10 @@ export function drawLane(frame: Frame, row: LaneRow, y: number, mips: LaneMips |
         drawLines(frame, lane.device ?? '', y, row.height);
       }
       return;
+    case 'smmu':
+      if (exact) drawNotes(frame, marks, lane.index, y, row.height);
+      else if (mips !== undefined) drawDensity(frame, mips, y, row.height, frame.palette.note);
+      return;
     case 'notes':
     case 'inputs':
       if (exact) drawNotes(frame, marks, lane.index, y, row.height);

@@ -24,6 +24,7 @@ const HEIGHTS: { readonly [kind in LaneKind]: number } = {
   interrupt: 26,
   device: 26,
   dma: 24,
+  smmu: 24,
   console: 34,
   notes: 24,
   inputs: 24,
