@@ -40,12 +40,6 @@ export interface DebugOptions {
   readonly command?: readonly string[];
 }
 
-/** A recording that is open for a debugger. */
-export interface OpenedRecording {
-  readonly file: string;
-  readonly timeline: Timeline;
-}
-
 export async function debugCommand(file: string, options: DebugOptions, io: CommandIo): Promise<number> {
   const address = readGdbAddress(options.s, options.gdb);
   const running = readRunning(options);
@@ -56,9 +50,9 @@ export async function debugCommand(file: string, options: DebugOptions, io: Comm
     const image = given.open.bind(given);
     const timeline = buildSession(() => new Timeline({ reader, codec: NODE_CODEC, image, running }));
     given.check(reader.header.images);
-    const recording: OpenedRecording = { file, timeline };
+    const recording = { file, timeline, reader };
     if (address !== undefined) return await serveGdb(recording, address, options.json === true, io);
-    return await debugInTerminal({ ...recording, reader }, options, io);
+    return await debugInTerminal(recording, options, io);
   } finally {
     given.close();
     trace.close();

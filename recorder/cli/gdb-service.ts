@@ -1,5 +1,6 @@
 /** gdb's server as part of a command: where it listens, what it says, when it ends. */
 import type { Machine, Observed } from '../../engine/machine.ts';
+import { Debugger } from '../debugger/debugger.ts';
 import { LiveMonitor } from '../gdb/live-monitor.ts';
 import { Monitor } from '../gdb/monitor.ts';
 import { GdbServer, type GdbServerOptions } from '../gdb/server.ts';
@@ -8,22 +9,22 @@ import { StopSignals } from '../host/signals.ts';
 import { RecordedDebuggee } from '../session/debuggee.ts';
 import type { LiveSession } from '../session/live.ts';
 import { LiveDebuggee } from '../session/live-debuggee.ts';
-import type { OpenedRecording } from './debug-command.ts';
 import { EXIT, OptionError } from './errors.ts';
 import { type GdbAddress, listenOptions, readGdbAddress } from './gdb-option.ts';
 import type { CommandIo } from './io.ts';
 import type { RawOptions } from './raw-options.ts';
+import { type OpenRecording, readFile } from './terminal-debugger.ts';
 
 /** A recording: serves until gdb says `kill` or a signal comes. */
 export async function serveGdb(
-  { file, timeline }: OpenedRecording,
+  { file, timeline, reader }: OpenRecording,
   address: GdbAddress,
   json: boolean,
   io: CommandIo,
 ): Promise<number> {
   const signals = new StopSignals();
   const debuggee = new RecordedDebuggee(timeline);
-  const monitor = new Monitor(timeline, debuggee);
+  const monitor = new Monitor(new Debugger({ timeline, reader, host: { readFile } }), debuggee);
   let end = (): void => {};
   const ended = new Promise<void>((resolve) => {
     end = resolve;
@@ -32,7 +33,7 @@ export async function serveGdb(
   try {
     const server = await listen(address, {
       debuggee,
-      monitor: (command) => monitor.run(command),
+      monitor: (command, cpu) => monitor.run(command, cpu),
       say: (line) => io.talk(`${line}\n`),
       onKill: end,
     });

@@ -57,7 +57,8 @@ function readScripts({ x = [], command = [] }: TerminalOptions): string[] | unde
   return [...lines, ...command];
 }
 
-function readFile(path: string): Uint8Array {
+/** For `symbols`. @throws DebugError */
+export function readFile(path: string): Uint8Array {
   try {
     const { size, read } = readImage('symbols', path);
     return read(0, size);

@@ -40,26 +40,39 @@ export function parseActions(text: string, threads: Threads): Resume | undefined
   return { direction: 'forward' };
 }
 
-/** Moves the machine. @returns why it stopped, and the CPU that gdb is to look at */
+/**
+ * Moves the machine. A watched access stops it before the access, where gdb takes its watches out and steps once
+ * more; a client that leaves them in (`seen`: it has been told here) is not told again.
+ * @returns why it stopped, and the CPU that gdb is to look at */
 export function* resume(
   debuggee: Debuggee,
   { direction, step }: Resume,
-): Operation<{ stop: DebuggeeStop; cpu: number }> {
-  const stop = yield* move(debuggee, direction, step);
+  seen: boolean,
+): Operation<{ stop: DebuggeeStop; cpu: number; isWatch: boolean }> {
+  const stop = yield* move(debuggee, direction, step, seen);
+  const isWatch = watchOf(stop) !== undefined;
   const cpu = step !== undefined && stop.reason !== 'breakpoint' ? step.cpu : debuggee.machine.currentCpu;
   // A watched access is shown by gdb after one step in its direction, which is a step too far backwards.
-  if (direction === 'backward' && watchOf(stop) !== undefined)
-    yield* debuggee.stepForward(debuggee.machine.currentCpu, true);
-  return { stop, cpu };
+  if (direction === 'backward' && isWatch)
+    yield* debuggee.stepForward(debuggee.machine.currentCpu, true, false);
+  return { stop, cpu, isWatch: isWatch && direction === 'forward' };
 }
 
-function* move(debuggee: Debuggee, direction: Resume['direction'], step?: Step): Operation<DebuggeeStop> {
+function* move(
+  debuggee: Debuggee,
+  direction: Resume['direction'],
+  step: Step | undefined,
+  seen: boolean,
+): Operation<DebuggeeStop> {
   if (step === undefined)
     return yield* direction === 'forward' ? debuggee.continueForward() : debuggee.continueBackward();
   const { cpu, alone, range } = step;
   if (direction === 'backward') return yield* debuggee.stepBackward(cpu);
+  const start = debuggee.position;
+  const hasWatch = [...debuggee.breakpoints.values()].some(({ condition }) => condition.kind === 'watch');
   for (;;) {
-    const stop = yield* debuggee.stepForward(cpu, alone);
+    const isSeen = seen && debuggee.position === start;
+    const stop = yield* debuggee.stepForward(cpu, alone, hasWatch && !isSeen);
     if (range === undefined || stop.reason !== 'there') return stop;
     const { pc } = debuggee.machine.cluster.states[cpu]!;
     if (pc < range.start || pc >= range.end || hasBreakpointAt(debuggee, pc)) return stop;

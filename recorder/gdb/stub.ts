@@ -41,6 +41,8 @@ export class GdbStub {
   #operation: Operation<string> | undefined;
   #interrupted = false;
   #stopReply: string;
+  /** Where a watched access was last told of. */
+  #watchedAt = -1;
   /** Lines for gdb's console, which can be sent only while it waits for the machine. */
   #notices: string[] = [];
 
@@ -250,7 +252,9 @@ export class GdbStub {
 
   *#go(what: Resume): Operation<string> {
     this.#sendNotices();
-    const { stop, cpu } = yield* resume(this.#debuggee, what);
+    const { position } = this.#debuggee;
+    const { stop, cpu, isWatch } = yield* resume(this.#debuggee, what, this.#watchedAt === position);
+    this.#watchedAt = isWatch ? this.#debuggee.position : -1;
     this.#threads.stopped(cpu);
     const { reply, text } = describe(stop, cpu);
     if (text !== undefined) this.#console(`virtrace: ${text}\n`);

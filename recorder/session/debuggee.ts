@@ -27,8 +27,11 @@ export interface Debuggee {
   readonly writeWatch: 'change' | 'write';
   addBreakpoint(condition: Condition): Breakpoint;
   removeBreakpoint(id: number): boolean;
-  /** `alone`: the others, which have their turns meanwhile, do not stop at breakpoints. */
-  stepForward(cpu: number, alone: boolean): Operation<DebuggeeStop>;
+  /**
+   * `alone`: the others, which have their turns meanwhile, do not stop at breakpoints. `watching`: an instruction
+   * that is about to make a watched access is not executed.
+   */
+  stepForward(cpu: number, alone: boolean, watching: boolean): Operation<DebuggeeStop>;
   stepBackward(cpu: number): Operation<DebuggeeStop>;
   continueForward(): Operation<DebuggeeStop>;
   continueBackward(): Operation<DebuggeeStop>;
@@ -74,8 +77,8 @@ export class RecordedDebuggee implements Debuggee {
     return this.#timeline.removeBreakpoint(id);
   }
 
-  stepForward(cpu: number, alone: boolean): Operation<DebuggeeStop> {
-    return this.#timeline.stepForward(1, cpu, alone);
+  stepForward(cpu: number, alone: boolean, watching: boolean): Operation<DebuggeeStop> {
+    return this.#timeline.stepForward(1, cpu, alone, watching);
   }
 
   stepBackward(cpu: number): Operation<DebuggeeStop> {

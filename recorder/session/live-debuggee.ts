@@ -33,6 +33,7 @@ type Goal =
       readonly kind: 'step';
       readonly cpu: number;
       readonly alone: boolean;
+      readonly watching: boolean;
       /** Instructions of the CPU before the step. */
       readonly retired: number;
     };
@@ -146,7 +147,14 @@ export class LiveDebuggee implements Debuggee, LiveSession {
       if (machine.currentCpu !== cpu) return this.#hit(stop) ? stop : { reason: 'limit' };
       this.#probe.take(false);
     }
-    const stop = this.#runUnarmed(pause);
+    // The address of the instruction that is stepped is no reason to stop.
+    if (goal.watching)
+      this.#probe.arm(
+        this.#conditions().filter(({ kind }) => kind === 'watch'),
+        this.position,
+      );
+    const stop = goal.watching ? this.#session.run(this.position + 1, pause) : this.#runUnarmed(pause);
+    if (this.#hit(stop)) return stop;
     if (machine.retired(cpu) > goal.retired) this.#hold({ reason: 'there' });
     return stop;
   }
@@ -203,10 +211,13 @@ export class LiveDebuggee implements Debuggee, LiveSession {
   #letGo(goal: Goal): void {
     if (this.#exited !== undefined) return;
     this.#result = undefined;
-    const conditions = [...this.breakpoints.values()].map(({ condition }) => condition);
-    this.#probe.arm(conditions, this.position);
+    this.#probe.arm(this.#conditions(), this.position);
     this.#goal = goal;
     this.onChange();
+  }
+
+  #conditions(): Condition[] {
+    return [...this.breakpoints.values()].map(({ condition }) => condition);
   }
 
   *#untilHeld(what: string): Operation<DebuggeeStop> {
@@ -246,8 +257,8 @@ export class LiveDebuggee implements Debuggee, LiveSession {
     return this.breakpoints.delete(id);
   }
 
-  *stepForward(cpu: number, alone: boolean): Operation<DebuggeeStop> {
-    this.#letGo({ kind: 'step', cpu, alone, retired: this.machine.retired(cpu) });
+  *stepForward(cpu: number, alone: boolean, watching = false): Operation<DebuggeeStop> {
+    this.#letGo({ kind: 'step', cpu, alone, watching, retired: this.machine.retired(cpu) });
     return yield* this.#untilHeld('stepping');
   }
 

@@ -41,13 +41,14 @@ export class Search {
 
   /**
    * Runs on to a place where a condition holds; not beyond `limit`, and not beyond where CPU `stopBefore` (-1:
-   * none) has its turn.
+   * none) has its turn. With `stepOff` what holds at the present position does not count.
    */
   *forward(
     conditions: readonly Condition[],
     limit: Position,
     what: string,
     stopBefore: number,
+    stepOff = true,
   ): Operation<TimelineStop> {
     const { machine } = this.#cursor;
     const start = this.#cursor.position;
@@ -60,7 +61,7 @@ export class Search {
     const goal = Math.min(limit, next?.position ?? Number.POSITIVE_INFINITY);
     machine.cluster.stopBefore = stopBefore;
     try {
-      const stop = yield* this.#runArmed(live, goal, what, true);
+      const stop = yield* this.#runArmed(live, goal, what, stepOff);
       if (stop.reason === 'hit') {
         const { position, hits } = stop;
         if (this.#cursor.isBetween || this.#cursor.position !== position)

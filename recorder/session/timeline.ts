@@ -163,15 +163,22 @@ export class Timeline {
 
   /**
    * Executes `count` instructions: of any CPU, or of one of them. Others take their turns meanwhile, in which
-   * they stop at breakpoints, unless `alone`.
+   * they stop at breakpoints, unless `alone`. With `watching`, an instruction that is about to make a watched
+   * access is not executed; otherwise watches do not matter to the CPU that steps.
    */
-  *stepForward(count = 1, cpu?: number, alone = false): Operation<TimelineStop> {
-    if (cpu === undefined || this.machine.cluster.states.length === 1) {
+  *stepForward(count = 1, cpu?: number, alone = false, watching = false): Operation<TimelineStop> {
+    const watches = watching ? this.#conditions().filter(({ kind }) => kind === 'watch') : [];
+    const isOne = this.machine.cluster.states.length === 1;
+    if (watches.length === 0 && (cpu === undefined || isOne)) {
       const stop = yield* this.seek(this.position + count);
       return stop.reason === 'there' && this.ended !== undefined ? this.#cursor.here() : stop;
     }
     for (let i = 0; i < count; i++) {
-      const stop = yield* this.#stepCpu(cpu, alone ? [] : this.#conditions());
+      const stop = yield* this.#stepCpu(
+        cpu ?? this.machine.currentCpu,
+        alone ? [] : this.#conditions(),
+        watches,
+      );
       if (stop.reason !== 'there') return stop;
       if (i % 64 === 63) {
         const progress = { what: 'stepping', position: this.position, done: i / count };
@@ -181,12 +188,20 @@ export class Timeline {
     return { reason: 'there' };
   }
 
-  *#stepCpu(cpu: number, conditions: readonly Condition[]): Operation<TimelineStop> {
+  *#stepCpu(
+    cpu: number,
+    conditions: readonly Condition[],
+    watches: readonly Condition[],
+  ): Operation<TimelineStop> {
     const { machine, playback } = this;
     if (machine.currentCpu !== cpu) {
       const stop = yield* this.#search.forward(conditions, this.#end, 'waiting for the CPU', cpu);
       this.#counted(stop);
       if (stop.reason !== 'there') return stop;
+    }
+    if (watches.length > 0) {
+      const next = this.position + 1;
+      return this.#counted(yield* this.#search.forward(watches, next, 'stepping', -1, false));
     }
     machine.cluster.armed = false;
     try {

@@ -35,7 +35,7 @@ export const LAYERS: readonly LayerRule[] = [
   { folder: 'recorder/session', may: ['engine', 'traces'] },
   { folder: 'recorder/compare', may: ['engine', 'traces', 'recorder/session'] },
   { folder: 'recorder/debugger', may: ['engine', 'traces', 'recorder/session'] },
-  { folder: 'recorder/gdb', may: ['engine', 'traces', 'recorder/session', 'node:'] },
+  { folder: 'recorder/gdb', may: ['engine', 'traces', 'recorder/session', 'recorder/debugger', 'node:'] },
   { folder: 'recorder', may: ['engine', 'traces', 'recorder', 'node:', 'commander', 'lz4-napi'] },
   { folder: 'viewer', may: ['engine', 'traces', 'recorder/session', 'd3'] },
 ];
