@@ -25,6 +25,7 @@ export interface StubPorts {
 }
 
 const MAX_WATCHED = 1 << 20;
+const SILENCE_MS = 1000;
 
 export class GdbStub {
   readonly #debuggee: Debuggee;
@@ -285,10 +286,25 @@ export class GdbStub {
     return command === undefined ? ERROR : this.#monitor(fromLatin1(command));
   }
 
+  /** gdb takes two seconds of silence after a monitor command for an error. */
+  *#lively(operation: Operation<string>): Operation<string> {
+    let told = performance.now();
+    for (let step = operation.next(); ; ) {
+      if (step.done === true) return step.value;
+      const now = performance.now();
+      if (now - told > SILENCE_MS) {
+        told = now;
+        const { what, done } = step.value;
+        this.#console(`${what}${done === undefined ? '' : `: ${Math.floor(100 * done)} %`}\n`);
+      }
+      step = operation.next(yield step.value);
+    }
+  }
+
   *#monitor(command: string): Operation<string> {
     this.#sendNotices();
     const before = this.#debuggee.position;
-    const text = yield* this.#ports.monitor(command.trim(), this.#threads.general);
+    const text = yield* this.#lively(this.#ports.monitor(command.trim(), this.#threads.general));
     if (text !== '') this.#console(text.endsWith('\n') ? text : `${text}\n`);
     if (this.#debuggee.position !== before) {
       // gdb does not ask which thread is selected, so that stays.
