@@ -72,7 +72,9 @@ export class GdbServer {
         if (!socket.destroyed) socket.write(bytes);
       },
       leave: (how) => {
+        // The next one may come before this connection is closed.
         left = how;
+        leave();
         socket.end();
         if (how === 'kill') onKill();
       },
@@ -83,7 +85,10 @@ export class GdbServer {
     let isGone = false;
     let isWorking = false;
     let nudge = (): void => {};
+    let hasLeft = false;
     const leave = (): void => {
+      if (hasLeft) return;
+      hasLeft = true;
       stub.close();
       this.#client = undefined;
       debuggee.detach(left);
@@ -105,6 +110,7 @@ export class GdbServer {
       if (isGone) leave();
     };
     socket.on('data', (bytes: Buffer) => {
+      if (hasLeft) return;
       stub.receive(bytes);
       nudge();
       void work();
