@@ -3,6 +3,7 @@ import { decodeFields } from '../../engine/base/register-map.ts';
 import type { InterruptStatus } from '../../engine/devices/gic/interrupt-controller.ts';
 import { readableSysregs, readSysreg } from '../session/cpu-registers.ts';
 import { interruptNumber } from '../session/interrupt-words.ts';
+import { inspectLpis, type LpiStatus } from '../session/lpi-view.ts';
 import { deviceView } from '../session/machine-views.ts';
 import { type Answer, atOnce, DebugError, hex, type Json, table } from './answer.ts';
 import type { Command } from './command.ts';
@@ -17,9 +18,14 @@ import { needDevice, registersOf, words } from './words.ts';
 const DAIF_I = 2;
 const DAIF_F = 1;
 const IDLE_PRIORITY = 0x100;
+const FIRST_LPI = 8192;
 
 /** Why a CPU is not about to take an interrupt; undefined: it is. */
-export function whyNotTaken(debug: Debugger, cpu: number, row: InterruptStatus): string | undefined {
+export function whyNotTaken(
+  debug: Debugger,
+  cpu: number,
+  row: InterruptStatus | LpiStatus,
+): string | undefined {
   if (row.heldBack !== undefined) return row.heldBack;
   const { cluster, board } = debug.machine;
   if (cluster.power[cpu] !== 'on') return 'the CPU is off';
@@ -37,12 +43,19 @@ function irqNumbers(list: readonly string[], count: number): Set<number> {
     const match = /^(0x[0-9a-f]+|\d+)(?:-(\d+))?$/i.exec(word);
     const from = match === null ? -1 : Number(match[1]);
     const to = match?.[2] === undefined ? from : Number(match[2]);
-    if (from < 0 || to >= count || to < from)
-      throw new DebugError(`irqs ${word}: allowed are INTIDs from 0 to ${count - 1}, or \`all\``);
+    const isLpi = from >= FIRST_LPI && to < 1 << 16;
+    if (from < 0 || (to >= count && !isLpi) || to < from)
+      throw new DebugError(
+        `irqs ${word}: allowed are INTIDs from 0 to ${count - 1} and from ${FIRST_LPI}, or \`all\``,
+      );
     for (let n = from; n <= to; n++) numbers.add(n);
   }
   return numbers;
 }
+
+/** Of up to 512 CPUs. */
+const shortList = (cpus: readonly number[]): string =>
+  cpus.length <= 8 ? cpus.join(' ') : `${cpus.slice(0, 7).join(' ')} ... ${cpus.at(-1)}`;
 
 const yes = (on: boolean): string => (on ? 'yes' : '-');
 
@@ -70,7 +83,11 @@ const irqs: Command = {
         gic.intids,
       );
       const status = gic.inspect(cpu);
-      const shown = status.interrupts.filter((row) =>
+      const every: (InterruptStatus | LpiStatus)[] = [
+        ...status.interrupts,
+        ...inspectLpis(debug.machine, cpu),
+      ];
+      const shown = every.filter((row) =>
         numbers.size > 0
           ? numbers.has(row.intid)
           : all || row.enabled || row.pending || row.active || row.line,
@@ -90,7 +107,7 @@ const irqs: Command = {
         hex(row.priority),
         row.group,
         row.trigger,
-        row.route ?? row.targets.join(' '),
+        row.route ?? shortList(row.targets),
         why === undefined ? 'yes' : `no: ${why}`,
       ]);
       const title = [
@@ -123,7 +140,7 @@ const irqs: Command = {
             ...(why === undefined ? {} : { why }),
           })),
         },
-        text: `${head}\n${table([title, ...cells], '', [0])}`,
+        text: `${head}\n${cells.length === 0 ? 'none of these is enabled or pending' : table([title, ...cells], '', [0])}`,
       };
     }),
 };

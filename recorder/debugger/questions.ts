@@ -3,6 +3,7 @@ import type { InterruptEvent } from '../../engine/base/events.ts';
 import { type EventFilter, type TraceEvent, writesTo } from '../../traces/index.ts';
 import { type Condition, matcherOf } from '../session/conditions.ts';
 import { interruptNumber } from '../session/interrupt-words.ts';
+import { inspectLpis } from '../session/lpi-view.ts';
 import type { Operation } from '../session/operation.ts';
 import { describeStop } from '../session/timeline-stop.ts';
 import { type Answer, DebugError, hex, type Json } from './answer.ts';
@@ -171,7 +172,10 @@ const interrupt: Command = {
     needCpu(debug, cpu);
     debug.needKind('interrupt', 'break irq N stops at them by running');
     const name = debug.interruptName(intid);
-    const status = debug.machine.board.gic.inspect(cpu).interrupts.find((row) => row.intid === intid);
+    const status = [
+      ...debug.machine.board.gic.inspect(cpu).interrupts,
+      ...inspectLpis(debug.machine, cpu),
+    ].find((row) => row.intid === intid);
     const lines = [`${interruptNumber(intid)} (INTID ${intid})${name === '' ? '' : ` ${name}`}`];
     const rows: { [label: string]: Json } = {};
     let state: Json = null;
@@ -204,6 +208,7 @@ const interrupt: Command = {
     let isKnown = false;
     for (const direction of ['last', 'next'] as const) {
       const found: { [label: string]: Json } = {};
+      const told: { readonly event: TraceEvent; readonly label: string }[] = [];
       for (const { what, label } of STEPS) {
         const filter: EventFilter = { kinds: ['interrupt'], intids: [intid], whats: [what] };
         const event = yield* search(
@@ -215,8 +220,13 @@ const interrupt: Command = {
         if (event === undefined) continue;
         isKnown = true;
         if (direction === 'last' && what === 'acknowledge') debug.there = event.position;
+        told.push({ event, label });
+        found[what] = null;
+      }
+      told.sort((x, y) => x.event.position - y.event.position || x.event.ordinal - y.event.ordinal);
+      for (const { event, label } of told) {
         const row = eventRow(debug, event);
-        found[what] = row.data;
+        if (event.kind === 'interrupt') found[event.what] = row.data;
         lines.push(eventLine({ ...row, text: `${direction} ${label}` }));
       }
       rows[direction] = found;

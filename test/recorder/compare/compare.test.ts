@@ -123,6 +123,27 @@ describe('a damaged trace', () => {
   });
 });
 
+describe('a trace with changed bytes', () => {
+  it('is compared or refused, and ends', () => {
+    const whole = recordTrace({ kernel: FOUR_CPUS, until: 50_000 });
+    const other = side(whole);
+    let state = 7;
+    const random = (below: number): number => {
+      state = (state * 48_271) % 0x7fff_ffff;
+      return state % below;
+    };
+    for (let i = 0; i < 150; i++) {
+      const changed = whole.slice();
+      for (let n = random(4); n >= 0; n--) changed[random(changed.length)] = random(256);
+      try {
+        compareTraces(side(changed), other);
+      } catch (error) {
+        expect(['TraceError', 'OptionError', 'RangeError']).toContain((error as Error).constructor.name);
+      }
+    }
+  });
+});
+
 describe('a line', () => {
   it.each([
     ['[    0.912260] input: gpio-keys', 'input: gpio-keys'],
