@@ -24,7 +24,7 @@ beforeAll(async () => {
     STORM,
   ];
   expect((await virtrace(record)).code).toBe(0);
-});
+}, 120_000);
 
 const debug = (...args: string[]) => virtrace(['debug', trace, ...args]);
 

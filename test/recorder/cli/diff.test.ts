@@ -24,7 +24,7 @@ beforeAll(async () => {
     ]);
   await record(bad);
   await record(good, '-append', 'fix');
-});
+}, 120_000);
 
 describe('virtrace diff', () => {
   it('tells the configuration, the first difference, and what differs then; exit code 1', async () => {

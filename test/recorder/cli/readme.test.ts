@@ -26,7 +26,7 @@ const commands = blocks.find((block) => block.includes('npx virtrace record -o s
 
 beforeAll(async () => {
   expect(await virtrace(argumentsOf(commands[0]!))).toMatchObject({ code: 0 });
-});
+}, 120_000);
 
 describe('README.md', () => {
   it('shows the beginning of what the interrupt did', async () => {

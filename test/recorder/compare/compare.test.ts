@@ -19,7 +19,7 @@ beforeAll(() => {
   bad = side(recordTrace({ kernel: STORM, gic: 3 }));
   good = side(recordTrace({ kernel: STORM, gic: 3, append: 'fix' }));
   comparison = compareTraces(good, bad);
-});
+}, 120_000);
 
 const stream = (name: string) => comparison.streams.find((each) => each.name === name)!;
 

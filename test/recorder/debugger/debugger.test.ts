@@ -20,7 +20,7 @@ beforeAll(() => {
   run(storm, 'goto end');
   wrong = data(storm, 'last write gic-cpu.ICC_CTLR_EL1.EOImode').found.position;
   four = openDebugger(recordTrace({ kernel: FOUR_CPUS, cpus: 4, until: 1_000_000 }));
-});
+}, 120_000);
 
 describe('going', () => {
   it('to positions, forwards and backwards, says where that is', () => {
