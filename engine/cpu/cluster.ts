@@ -142,6 +142,8 @@ export class CpuCluster {
   readonly #decoder: Decoder;
   readonly #interpreter: (cpu: number) => void;
   readonly #access: BusAccess = { address: 0, sizeLog2: 0, valueLo: 0, valueHi: 0 };
+  /** By CPU: which flush of the code cache its context id is of; another one has given the ids new meanings. */
+  readonly #contextsOf: number[] = [];
   #running = -1;
   #limit = 0;
   #left = 0;
@@ -262,6 +264,7 @@ export class CpuCluster {
       if (sctlr & (1 << 26)) bits |= CONTEXT_EL0_CACHE;
     }
     s.setWord(L.CPU_CONTEXT, this.code.contextId(bits));
+    this.#contextsOf[s.index] = this.code.flushes;
     const set = (this.helpers.tlbSelect(s.base, s.index) >>> 0) + (el === 0 ? H.TLB_SET : 0);
     s.setWord(L.CPU_TLB, set);
     s.setWord(L.CPU_XTLB, set + H.TLB_FETCH);
@@ -446,6 +449,7 @@ export class CpuCluster {
     this.#left = limit;
     this.#effect = false;
     this.#stop = index === this.stopBefore;
+    if (this.#contextsOf[index] !== this.code.flushes) this.contextChanged(s);
     try {
       return this.#turn(s);
     } finally {
@@ -472,7 +476,7 @@ export class CpuCluster {
       }
       if (this.code.nearlyFull) {
         this.code.flush();
-        for (const other of this.states) this.contextChanged(other);
+        this.contextChanged(s);
       }
       const budget = Math.min(this.#left, DEFAULT_BUDGET);
       this.counts.runs += 1;
