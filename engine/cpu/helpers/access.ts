@@ -16,7 +16,9 @@ import {
   G_WATCH_COUNT, G_WATCH_LIST, WATCH_BYTES, WATCH_READ, WATCH_VIRTUAL, WATCH_WRITE,
 } from "./heap-layout";
 import { flagsAddress, frameForWrite, noteZeroRead, radixEntry } from "./memory";
-import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, ATTR_DEVICE, noteWriter, tableWritten, tlbFill, walk } from "./mmu";
+import {
+  ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, areMarksFull, ATTR_DEVICE, isIdleTable, noteWriter, tableWritten, tlbFill, tlbFlushAll, walk,
+} from "./mmu";
 
 /** Device read of 1 << sizeLog2 bytes at the physical address in CPU_ADDR; the value comes back in CPU_DATA. */
 @external("env", "mmioRead")
@@ -93,6 +95,13 @@ function updateDescriptor(single: u32): bool {
 
 /** Translation for an access that will be made: like `walk`, and hardware's updates of the descriptor are done. */
 export function translateFor(cpu: usize, va: u64, el: u32, access: u32, single: u32): u32 {
+  if (areMarksFull()) {
+    if (!single) {
+      store<u32>(cpu, EXIT_SINGLE, CPU_EXIT);
+      return ALONE;
+    }
+    tlbFlushAll();
+  }
   const code = walk(cpu, va, el, access, true);
   if (code || !load<u32>(G_WALK_UPDATE_AT)) return code;
   if (isReadOnly(load<u32>(G_WALK_UPDATE_AT))) return code;
@@ -109,6 +118,12 @@ function isReadOnly(at: u32): bool {
   const page = load<u32>(load<u32>(G_FRAME_PAGES) + ((at - load<u32>(G_FRAMES)) >> 12 << 2));
   return (radixEntry((<u64>page) << 12) & RADIX_READ_ONLY) != 0;
 }
+
+/**
+ * With an access descriptor: the translation must not go into the TLB. Of an access to two pages, what was marked
+ * for the first may have been forgotten since.
+ */
+const ACC_UNCACHED: u32 = 32;
 
 const NOT_WATCHED: u32 = 0;
 /** A byte of the page is watched, so the TLB must not know the page. */
@@ -158,7 +173,7 @@ function loadInPage(cpu: usize, va: u64, pa: u64, sizeLog2: u32, desc: u32, el: 
     return load<u64>(cpu, CPU_DATA);
   }
   const frame = entry == RADIX_UNTOUCHED ? load<u32>(G_ZERO_FRAME) : entry & ~RADIX_READ_ONLY;
-  if (watch == NOT_WATCHED && !(load<u32>(G_WALK_ATTRS) & ATTR_DEVICE)) {
+  if (watch == NOT_WATCHED && !(desc & ACC_UNCACHED) && !(load<u32>(G_WALK_ATTRS) & ATTR_DEVICE)) {
     const at = tlbFill(tlbSet(cpu, el), 0, va, frame - (<u32>va & ~4095), frame);
     if (entry == RADIX_UNTOUCHED) noteZeroRead(at);
   }
@@ -199,8 +214,8 @@ export function slow_load(cpu: usize, va: u64, desc: u32): u64 {
       let value: u64 = 0;
       for (let i: u32 = 0; i < bytes; i++) {
         const byte = i < first
-          ? loadInPage(cpu, va + i, pa + i, 0, desc, el)
-          : loadInPage(cpu, va + i, pa2 + (i - first), 0, desc, el);
+          ? loadInPage(cpu, va + i, pa + i, 0, desc | ACC_UNCACHED, el)
+          : loadInPage(cpu, va + i, pa2 + (i - first), 0, desc | ACC_UNCACHED, el);
         if (load<u32>(cpu, CPU_EXIT)) return 0;
         value |= byte << (i << 3);
       }
@@ -212,6 +227,14 @@ export function slow_load(cpu: usize, va: u64, desc: u32): u64 {
     return 0;
   }
   return loadInPage(cpu, va, load<u64>(G_WALK_PA), sizeLog2, desc, el);
+}
+
+/** Whether a store to this page may be one that must be made by a run of the instruction alone. */
+function mayLeave(pa: u64): bool {
+  const entry = radixEntry(pa);
+  if (entry == RADIX_UNTOUCHED) return false;
+  if (entry == 0 || entry & RADIX_READ_ONLY) return true;
+  return (load<u8>(flagsAddress(entry)) & (FRAME_CODE | FRAME_TABLE)) != 0;
 }
 
 /** True: go on and store at the returned frame; 0 frame with CPU_EXIT or a finished device write otherwise. */
@@ -246,6 +269,7 @@ function storeInPage(cpu: usize, va: u64, pa: u64, value: u64, sizeLog2: u32, de
   const flagsAt = flagsAddress(frame);
   const offset = <u32>pa & 4095;
   let flags: u32 = load<u8>(flagsAt);
+  let isCached: bool = (desc & ACC_UNCACHED) == 0;
   if (flags & FRAME_SLOW_STORES) {
     if (flags & FRAME_CODE && codeWritten(frame, offset, bytes, single)) {
       store<u32>(cpu, EXIT_SINGLE, CPU_EXIT);
@@ -253,8 +277,8 @@ function storeInPage(cpu: usize, va: u64, pa: u64, value: u64, sizeLog2: u32, de
     }
     if (flags & FRAME_TABLE) {
       if (!single) {
-        // The store may change the mapping of the code that is running.
-        let changes = false;
+        // The store may change the mapping of the code that is running, or have the table forgotten that maps it.
+        let changes = isIdleTable(frame);
         for (let at = offset & ~7; at < offset + bytes; at += 8) if (load<u64>(frame + at) & 1) changes = true;
         if (changes) {
           store<u32>(cpu, EXIT_SINGLE, CPU_EXIT);
@@ -262,11 +286,13 @@ function storeInPage(cpu: usize, va: u64, pa: u64, value: u64, sizeLog2: u32, de
         }
       }
       tableWritten(frame, offset, bytes);
+      // The tables that this translation came from may not be marked any more, or be what is about to change.
+      isCached = false;
     }
     if (flags & FRAME_SHARED) unshare(frame);
   }
   flags = load<u8>(flagsAt) | FRAME_DIRTY;
-  if (!(flags & FRAME_SLOW_STORES) && watch == NOT_WATCHED && !(load<u32>(G_WALK_ATTRS) & ATTR_DEVICE)) {
+  if (isCached && !(flags & FRAME_SLOW_STORES) && watch == NOT_WATCHED && !(load<u32>(G_WALK_ATTRS) & ATTR_DEVICE)) {
     noteWriter(frame, flags, va);
     flags |= FRAME_WRITABLE_CACHED;
     tlbFill(tlbSet(cpu, el), TLB_WRITE, va, frame - (<u32>va & ~4095), frame);
@@ -310,11 +336,16 @@ export function slow_store(cpu: usize, va: u64, value: u64, desc: u32): void {
         return;
       }
       const pa2 = load<u64>(G_WALK_PA);
+      // Before the first byte: what it changes might change the second translation.
+      if (!(desc & ACC_SINGLE) && (mayLeave(pa) || mayLeave(pa2))) {
+        store<u32>(cpu, EXIT_SINGLE, CPU_EXIT);
+        return;
+      }
       const first: u32 = 4096 - (<u32>va & 4095);
       for (let i: u32 = 0; i < bytes; i++) {
         const byte = (value >> (i << 3)) & 0xff;
-        if (i < first) storeInPage(cpu, va + i, pa + i, byte, 0, desc, el);
-        else storeInPage(cpu, va + i, pa2 + (i - first), byte, 0, desc, el);
+        if (i < first) storeInPage(cpu, va + i, pa + i, byte, 0, desc | ACC_UNCACHED, el);
+        else storeInPage(cpu, va + i, pa2 + (i - first), byte, 0, desc | ACC_UNCACHED, el);
         if (load<u32>(cpu, CPU_EXIT)) return;
       }
       return;
@@ -426,6 +457,7 @@ export function fetch_block(cpu: usize, va: u64): u32 {
   // The host side drops an address tag first.
   if (va & 3 || <i64>(va << 8) >> 8 != <i64>va) return 0;
   const el = load<u32>(cpu, CPU_EL);
+  if (areMarksFull()) return 0; // fetch_frame makes room
   // A descriptor that is to change is for fetch_frame, which is called only if the instruction will be executed.
   if (walk(cpu, va, el, ACCESS_FETCH, true) || load<u32>(G_WALK_UPDATE_AT)) return 0;
   const entry = radixEntry(load<u64>(G_WALK_PA));

@@ -308,6 +308,8 @@ function tableInfo(frame: u32): u32 {
 
 /** In the information of a frame that is a table in two places. */
 const SHIFT_UNKNOWN: u64 = 63;
+/** More than an access can mark: two walks, each of at most five levels and perhaps made twice. */
+const MARKS_OF_A_WALK: u32 = 32;
 
 /** Marks a frame as read by a walk. `va` is what its first entry maps, `shift` log2 of what one entry maps. */
 function trackTable(frame: u32, va: u64, shift: u32): void {
@@ -321,16 +323,25 @@ function trackTable(frame: u32, va: u64, shift: u32): void {
     store<u64>(info, known == wanted ? wanted : SHIFT_UNKNOWN);
     return;
   }
-  let count = load<u32>(G_PT_COUNT);
-  if (count >= <u32>PT_LIST_MAX) {
-    tlbFlushAll();
-    count = 0;
-  }
+  const count = load<u32>(G_PT_COUNT);
   store<u32>(load<u32>(G_PT_LIST) + (count << 2), frame);
   store<u32>(G_PT_COUNT, count + 1);
   store<u64>(info, wanted);
   store<u8>(flags, load<u8>(flags) | FRAME_TABLE);
   tlbDropWrites(frame);
+}
+
+/**
+ * Whether a walk may find no room to mark what it reads. Then everything has to be flushed first: not by the walk,
+ * which would forget the marks it has made, and not inside a block, whose own mapping must stay marked while it runs.
+ */
+export function areMarksFull(): bool {
+  return load<u32>(G_PT_COUNT) > <u32>PT_LIST_MAX - MARKS_OF_A_WALK;
+}
+
+/** Whether the next store into a page-table frame has it, or all of them, forgotten. */
+export function isIdleTable(frame: u32): bool {
+  return ((<u32>load<u64>(tableInfo(frame)) / TABLE_IDLE) & TABLE_IDLE_MAX) == TABLE_IDLE_MAX;
 }
 
 /**
@@ -342,10 +353,12 @@ export function tableWritten(frame: u32, offset: u32, bytes: u32): void {
   const info = load<u64>(at);
   const shift = <u32>(info & 63);
   const first = info & ~(<u64>4095);
-  const idle = ((<u32>info / TABLE_IDLE) & TABLE_IDLE_MAX) == TABLE_IDLE_MAX;
+  const idle = isIdleTable(frame);
   if (!idle) store<u64>(at, info + TABLE_IDLE);
   if (idle && shift != SHIFT_UNKNOWN) {
+    // What 512 entries map need not be aligned to its size, where tables are smaller than a page.
     flushRange(first, shift + 9);
+    flushRange(first + ((<u64>511) << shift), shift + 9);
     const flags = flagsAddress(frame);
     store<u8>(flags, load<u8>(flags) & ~FRAME_TABLE);
     return;
@@ -484,7 +497,8 @@ export function walk(cpu: usize, vaIn: u64, el: u32, access: u32, track: bool): 
       // What the first descriptor of this frame maps.
       const inFrame = (descAddress & 4095) >> 3;
       const firstVa = ((va >> shift) - inFrame) << shift;
-      trackTable(frame, high | firstVa, shift);
+      // A table smaller than a page may stand behind others, so that this is before what the table maps.
+      trackTable(frame, high + firstVa, shift);
     }
     const desc = load<u64>(frame + (<u32>descAddress & 4095));
     if (!(desc & 1)) return faultAt(TRANSLATION, level);
