@@ -658,7 +658,8 @@ export class Machine {
 
   /** System-register interfaces report their accesses here. */
   #observeSysreg(cpu: number, device: string, offset: number, write: boolean, value: bigint): void {
-    this.cluster.noteEffect();
+    // Nothing follows from reading a timer, and firmware does little else while it waits.
+    if (write || device !== 'timer') this.cluster.noteEffect();
     if (this.#sink === undefined || !this.#observe.accesses) return;
     this.#emit({
       position: this.position,
