@@ -8,5 +8,7 @@ export default defineConfig({
     testTimeout: 900_000,
     hookTimeout: 900_000,
     maxWorkers: 2,
+    // Another suite may run beside this one: what takes a moment here may take half a minute.
+    expect: { poll: { timeout: 120_000 } },
   },
 });

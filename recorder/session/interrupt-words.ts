@@ -16,6 +16,9 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [spiIntId(SPI.gpio), 'gpio'],
   [spiIntId(SPI.uart1), 'uart1'],
   [spiIntId(SPI.ged), 'ged'],
+  ...['event queue', 'PRI queue', 'CMD_SYNC', 'global error'].map(
+    (what, line) => [spiIntId(SPI.smmu + line), `SMMU ${what}`] as const,
+  ),
   ...[0, 1, 2, 3].map((pin) => [spiIntId(SPI.pcie + pin), `PCIe INT${'ABCD'[pin]}`] as const),
 ]);
 

@@ -1,5 +1,5 @@
 /**
- * The viewer on a large trace, in Chromium: `npx tsx test/bench/viewer.ts [EVENTS]`, after `npm run build`.
+ * The viewer on a large trace, in Chromium: `npm run bench:viewer [-- EVENTS]`, ten million without a number.
  * Prints first paint, time to the full index, script time of a frame while panning and zooming, and memory.
  */
 import {

@@ -9,7 +9,15 @@ import { openTrace } from '../../recorder/host/open-trace.ts';
 import { complete } from '../../recorder/session/operation.ts';
 import { Timeline } from '../../recorder/session/timeline.ts';
 import { TraceWriter } from '../../traces/index.ts';
-import { hasChromium, indexed, launch, openTracePage, picture, watchErrors } from '../support/browser.ts';
+import {
+  hasChromium,
+  indexed,
+  launch,
+  openTracePage,
+  picture,
+  TIMEOUT,
+  watchErrors,
+} from '../support/browser.ts';
 import { virtrace } from '../support/command.ts';
 import { hasLinux, LINUX_IMAGE, LINUX_INITRD } from '../support/machines.ts';
 import { HEADER, MemorySink, smallEvents, writeSmallTrace } from '../traces/support.ts';
@@ -65,7 +73,7 @@ async function search(page: Page, query: string): Promise<void> {
   await page.keyboard.press('Enter');
   await page.keyboard.press('Escape');
   await page.waitForSelector('.hit-count:not(:empty)');
-  await expect.poll(() => page.textContent('.hit-count'), { timeout: 60_000 }).not.toContain('…');
+  await expect.poll(() => page.textContent('.hit-count')).not.toContain('…');
 }
 
 /** The position that the machine panel is at. */
@@ -107,11 +115,11 @@ describe.skipIf(!hasChromium)('the built-in failing boot', () => {
     const { page, errors, close } = await openTracePage(browser, at('storm.vtrace'), { theme: 'dark' });
     await indexed(page);
     await page.keyboard.press('g');
-    await page.waitForSelector('.machine .registers', { timeout: 60_000 });
+    await page.waitForSelector('.machine .registers');
     const end = await machinePosition(page);
     for (let i = 1; i <= 10; i++) {
       await page.keyboard.press('ArrowLeft');
-      await expect.poll(() => machinePosition(page), { timeout: 30_000 }).toBe(end - i);
+      await expect.poll(() => machinePosition(page)).toBe(end - i);
     }
     await page.keyboard.press('ArrowRight');
     await expect.poll(() => machinePosition(page)).toBe(end - 9);
@@ -120,8 +128,8 @@ describe.skipIf(!hasChromium)('the built-in failing boot', () => {
     await page.waitForSelector('.breakpoints li');
     await page.click('[aria-label^="Run back"]');
     await page.click('.subtabs >> text=Code');
-    await page.waitForSelector('.code tr.next', { timeout: 60_000 });
-    await expect.poll(() => machinePosition(page), { timeout: 60_000 }).toBeLessThan(1_000_000);
+    await page.waitForSelector('.code tr.next');
+    await expect.poll(() => machinePosition(page)).toBeLessThan(1_000_000);
     expect(await page.textContent('.breakpoints')).toContain('hit 1×');
     await picture(page, 'machine-code');
     for (const view of ['Registers', 'System', 'Memory', 'Stack', 'Pages', 'GIC', 'Devices']) {
@@ -158,6 +166,7 @@ describe.skipIf(!hasChromium)('the built-in failing boot', () => {
     expect(out).toContain('interrupt storm: INTID 34');
     const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, offline: true });
     const page = await context.newPage();
+    page.setDefaultTimeout(TIMEOUT);
     const errors = watchErrors(page);
     await page.goto(pathToFileURL(at('report.html')).href);
     expect(await page.textContent('.report-summary')).toContain('WATCHDOG: no progress');
@@ -165,10 +174,10 @@ describe.skipIf(!hasChromium)('the built-in failing boot', () => {
     await picture(page, 'report');
     await page.click('.report-summary summary');
     await page.keyboard.press('g');
-    await page.waitForSelector('.machine .registers', { timeout: 60_000 });
+    await page.waitForSelector('.machine .registers');
     const before = await machinePosition(page);
     await page.keyboard.press('ArrowLeft');
-    await expect.poll(() => machinePosition(page), { timeout: 30_000 }).toBe(before - 1);
+    await expect.poll(() => machinePosition(page)).toBe(before - 1);
     await picture(page, 'report-stepped');
     expect(errors).toEqual([]);
     await context.close();
@@ -187,10 +196,11 @@ describe.skipIf(!hasChromium)('the built-in failing boot', () => {
     ]);
     expect(code).toBe(0);
     const page = await browser.newPage();
+    page.setDefaultTimeout(TIMEOUT);
     await page.goto(pathToFileURL(at('part.html')).href);
     await indexed(page);
     await page.keyboard.press('g');
-    await page.waitForSelector('.machine .registers', { timeout: 60_000 });
+    await page.waitForSelector('.machine .registers');
     expect(await page.textContent('.moment')).toContain('end: cut at position');
     await page.close();
   });
@@ -246,6 +256,7 @@ describe.skipIf(!hasChromium)('the built-in failing boot', () => {
     const { out } = virtrace(['report', at('storm.vtrace'), '-o', at('noted.html')]);
     expect(out).toContain('position 6665094: The alarm that begins it all');
     const report = await browser.newPage();
+    report.setDefaultTimeout(TIMEOUT);
     await report.goto(`${pathToFileURL(at('noted.html')).href}#tab=notes`);
     await indexed(report);
     expect(await report.textContent('.note-text')).toContain('<b>here</b>');
@@ -323,6 +334,7 @@ describe.skipIf(!hasChromium || !hasLinux)('a boot of Linux', () => {
 
     const link = await page.evaluate<string>('location.href');
     const other = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    other.setDefaultTimeout(TIMEOUT);
     await other.goto(link);
     await indexed(other);
     expect(await cursor(other)).toBe(await cursor(page));
@@ -346,7 +358,7 @@ describe.skipIf(!hasChromium || !hasLinux)('a boot of Linux', () => {
     await indexed(page);
     const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.click('text=Add symbols')]);
     await chooser.setFiles(at('System.map'));
-    await page.waitForSelector('.machine-message >> text=KASLR', { timeout: 300_000 });
+    await page.waitForSelector('.machine-message >> text=KASLR');
     expect(await page.textContent('.machine-message')).toContain(`moved by 0x${slide.toString(16)}`);
     await search(page, 'reg:ICC_IAR1_EL1 in:gic_handle_irq');
     expect(Number((await page.textContent('.hit-count'))!.replace(/\D/g, ''))).toBeGreaterThan(100);
@@ -362,13 +374,13 @@ describe.skipIf(!hasChromium || !hasLinux)('a boot of Linux', () => {
     const { page, errors, close } = await openTracePage(browser, at('linux.vtrace'));
     await indexed(page);
     await page.keyboard.press('g');
-    await page.waitForSelector('.machine .registers', { timeout: 300_000 });
+    await page.waitForSelector('.machine .registers');
     const end = await machinePosition(page);
     const times: number[] = [];
     for (let i = 1; i <= 10; i++) {
       const begin = performance.now();
       await page.keyboard.press('ArrowLeft');
-      await expect.poll(() => machinePosition(page), { timeout: 60_000, interval: 10 }).toBe(end - i);
+      await expect.poll(() => machinePosition(page), { interval: 10 }).toBe(end - i);
       times.push(performance.now() - begin);
     }
     await picture(page, 'linux-stepped');
@@ -436,7 +448,7 @@ describe.skipIf(!hasChromium)('what cannot be opened', () => {
       page.click('text=Choose the file'),
     ]);
     await chooser.setFiles('guests/storm/storm.elf');
-    await page.waitForSelector('.machine .registers', { timeout: 60_000 });
+    await page.waitForSelector('.machine .registers');
     await close();
   });
 });

@@ -9,6 +9,9 @@ export const hasChromium = existsSync(CHROMIUM);
 const VIEWER = join(project, 'dist/viewer');
 const ARTEFACTS = join(project, '.artefacts');
 
+/** Only to end a test that hangs: the machine may be busy with other suites. */
+export const TIMEOUT = 300_000;
+
 /** Without the background flags, Chromium tries to reach its maker's servers all the time. */
 const FLAGS = [
   '--no-sandbox',
@@ -62,6 +65,7 @@ export async function openTracePage(
     colorScheme: options.theme ?? 'light',
     acceptDownloads: true,
   });
+  page.setDefaultTimeout(TIMEOUT);
   const errors = watchErrors(page);
   await page.goto(server.url + (options.hash === undefined ? '' : `#${options.hash}`));
   return {
@@ -77,7 +81,7 @@ export async function openTracePage(
 
 /** Until the pass over all events is through. */
 export async function indexed(page: Page): Promise<void> {
-  await page.waitForSelector('html[data-ready=indexed]', { timeout: 120_000 });
+  await page.waitForSelector('html[data-ready=indexed]', { timeout: TIMEOUT });
 }
 
 /** A picture for people, in .artefacts/. */
