@@ -95,6 +95,10 @@ class Observed implements Lowering {
   helper(name: string): void {
     this.helpers.add(name);
   }
+  emitWithHelper(op: number, _d: number, _n: number, _m: number, helper: string): void {
+    this.emit(op);
+    this.helper(helper);
+  }
   plan(key: number, write: boolean) {
     return this.#sysregs.plan(key, this.el as El, write);
   }

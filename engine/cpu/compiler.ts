@@ -3,7 +3,8 @@ import type { CpuState } from './cpu-state.ts';
 import { BLOCK_COMPILED, BLOCK_HEAT, G_WALK_PA, UOP_BYTES } from './helpers/heap-layout.ts';
 import * as L from './helpers/layout.ts';
 import { collectRegion, type Region, type RegionLimits } from './region.ts';
-import { HELPER_UOP, RegionEmitter } from './region-emitter.ts';
+import { RegionEmitter } from './region-emitter.ts';
+import { EFFECTS } from './uop-effects.ts';
 import { HELPERS, type Helper } from './uops.ts';
 import { I32, I64, ModuleBuilder, type ValueType } from './wasm/emitter.ts';
 
@@ -218,7 +219,7 @@ class RegionModule {
     for (const block of region.nodes) {
       for (let i = 0; i < block.uopCount; i++) {
         const at = (block.uops + i * UOP_BYTES) >>> 2;
-        if ((u32[at]! & 0xffff) === HELPER_UOP) this.#wanted.add(this.#helperNames[u32[at + 3]! - 1]!);
+        if (EFFECTS[u32[at]! & 0xffff]!.helper) this.#wanted.add(this.#helperNames[u32[at + 3]! - 1]!);
       }
     }
   }

@@ -97,6 +97,9 @@ export class Translator implements Lowering {
   helper(name: string, word: number): void {
     this.emit(HELPER, 0, 0, 0, 0, 0, word, this.#ports.helperIndex(name));
   }
+  emitWithHelper(op: number, d: number, n: number, m: number, helper: string, word: number): void {
+    this.emit(op, d, n, m, 0, 0, word, this.#ports.helperIndex(helper));
+  }
   plan(key: SysregKey, write: boolean): SysregPlan {
     return this.#ports.plan(key, this.el, write);
   }

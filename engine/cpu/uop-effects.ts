@@ -10,6 +10,8 @@ export interface Effects {
   readonly writes: readonly Operand[];
   /** Kind of the flags it leaves, or undefined if it leaves them alone. */
   readonly flags: number | undefined;
+  /** Calls the instruction helper in its immediate, always or sometimes. */
+  readonly helper: boolean;
 }
 
 class Recorder implements Backend {
@@ -17,6 +19,7 @@ class Recorder implements Backend {
   readonly reads = new Set<Operand>();
   readonly writes = new Set<Operand>();
   flags: number | undefined;
+  helper = false;
 
   reg(operand: Operand): void {
     this.reads.add(operand);
@@ -56,7 +59,9 @@ class Recorder implements Backend {
   call(_helper: Helper): void {}
   desc(_flags: number): void {}
   exitIfAsked(): void {}
-  instructionHelper(): void {}
+  instructionHelper(): void {
+    this.helper = true;
+  }
 }
 
 /** By micro-op code. */
@@ -64,5 +69,10 @@ export const EFFECTS: readonly Effects[] = UOPS.map((definition) => {
   const recorder = new Recorder();
   definition.emit(recorder);
   if (definition.kind === 'branch-register') recorder.reads.add('n');
-  return { reads: [...recorder.reads], writes: [...recorder.writes], flags: recorder.flags };
+  return {
+    reads: [...recorder.reads],
+    writes: [...recorder.writes],
+    flags: recorder.flags,
+    helper: recorder.helper,
+  };
 });

@@ -1,6 +1,6 @@
 import type { Backend } from './uops.ts';
 
-/** The list of all micro-operations, which uops.ts and uops-extensions.ts fill. */
+/** The list of all micro-operations, which uops.ts, uops-extensions.ts and uops-simd.ts fill. */
 
 export type UopKind =
   /** Falls through to the next micro-op. */

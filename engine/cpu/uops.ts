@@ -13,6 +13,7 @@ import { ACC_UNPRIVILEGED } from './helpers/heap-layout.ts';
 import { CPU_DAIF, CPU_EXCLUSIVE, CPU_Q } from './helpers/layout.ts';
 import { define } from './uop-table.ts';
 import './uops-extensions.ts';
+import './uops-simd.ts';
 import type { Code, MemName, OpName } from './wasm/emitter.ts';
 
 export { UOPS, type Uop, type UopKind, uop } from './uop-table.ts';

@@ -51,7 +51,7 @@ function writeCoverage(results: { readonly [cpu: string]: OracleResult }, accumu
   if (accumulate) for (const [name, n] of Object.entries(old)) counts[name] = (counts[name] ?? 0) + n;
   else if (total(old) > total(counts)) return;
   const sorted = Object.fromEntries(Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)));
-  writeFileSync(COVERAGE, `${JSON.stringify(sorted, undefined, 1)}\n`);
+  writeFileSync(COVERAGE, `${JSON.stringify(sorted, undefined, 2)}\n`);
 }
 
 async function main(): Promise<number> {

@@ -6,6 +6,7 @@ import { SIMD_ENCODINGS, SIMD_LDST_ENCODINGS } from './encodings-simd.ts';
 import { LOWER_BRANCH } from './lower-branch.ts';
 import { LOWER_DATA } from './lower-data.ts';
 import { LOWER_MEMORY, lowerStructure } from './lower-memory.ts';
+import { INLINE_SIMD } from './lower-simd.ts';
 import { LOWER_SYSTEM } from './lower-system.ts';
 import type { Lower } from './lowering.ts';
 
@@ -30,6 +31,11 @@ const structures = new Set<Encoding>(SIMD_LDST_ENCODINGS);
 
 function lowerOf(encoding: Encoding & { helper?: string }): Lower {
   const { helper } = encoding;
+  const inline = INLINE_SIMD[encoding.name];
+  if (helper !== undefined && inline !== undefined)
+    return (word, t) => {
+      if (!inline(word, t, helper)) t.helper(helper, word);
+    };
   if (helper !== undefined) return (word, t) => t.helper(helper, word);
   if (structures.has(encoding)) return lowerStructure;
   const lower = byTable[encoding.name];

@@ -19,6 +19,8 @@ export interface Lowering {
   host(word: number): void;
   /** Emits a call of an instruction helper by its exported name. */
   helper(name: string, word: number): void;
+  /** A micro-op that calls the helper where it does not do by itself. */
+  emitWithHelper(op: number, d: number, n: number, m: number, helper: string, word: number): void;
   /** How a system register access at this exception level is carried out. */
   plan(key: SysregKey, write: boolean): SysregPlan;
   systemPlan(key: SysregKey): SystemPlan;

@@ -7,8 +7,8 @@ export const CPU = 0x0010_0000;
 export const CPU_N = 0x158;
 export const CPU_C = 0x160;
 export const CPU_V = 0x164;
-const CPU_FPCR = 0x1c8;
-const CPU_FPSR = 0x1cc;
+export const CPU_FPCR = 0x1c8;
+export const CPU_FPSR = 0x1cc;
 export const CPU_Z = 0x1d0;
 export const CPU_Q = 0x200;
 
