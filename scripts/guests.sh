@@ -12,6 +12,8 @@ stamp=$out/made-from
 sources=(scripts/guests.sh scripts/make-initramfs.mjs guests/linux-arm64/init)
 # What the guest can drive; dependencies are added below. The file names of some have a dash.
 modules=(virtio_mmio virtio_pci virtio_blk virtio_console virtio-rng virtio_net evdev gpio_keys)
+# What is there for guests that load it themselves.
+extra=(virtio-gpu)
 
 by_hand() {
   cat >&2 <<HELP
@@ -101,6 +103,7 @@ install -m 755 guests/linux-arm64/init "$root/init"
 # A module's own list of what it needs is in its .modinfo section; packages carry no modules.dep, which depmod
 # writes at installation. Module names have underscores where file names may have dashes.
 : >"$root/lib/modules/order"
+list=order
 add_module() {
   local name=${1//-/_} file target needed
   target=$root/lib/modules/$name.ko
@@ -120,9 +123,11 @@ add_module() {
   esac
   needed=$(tr '\0' '\n' <"$target" | sed -n 's/^depends=//p' | tr ',' ' ')
   for other in $needed; do add_module "$other"; done
-  echo "$name.ko" >>"$root/lib/modules/order"
+  echo "$name.ko" >>"$root/lib/modules/$list"
 }
 for module in "${modules[@]}"; do add_module "$module"; done
+list=extra
+for module in "${extra[@]}"; do add_module "$module"; done
 chmod -R u=rwX,go=rX "$root/lib"
 
 node scripts/make-initramfs.mjs "$root" "$work/initrd.cpio"

@@ -134,7 +134,7 @@ export function deviceRefusal(name: string): string | undefined {
     return 'QEMU has it, virtrace does not; use virtio-net-pci';
   }
   if (/^(virtio-gpu|ramfb|bochs|VGA|vga|qxl|cirrus)/.test(name)) {
-    return 'QEMU has it, virtrace does not: there are no graphics';
+    return 'QEMU has it, virtrace does not; use virtio-gpu-pci';
   }
   const families =
     'virtio|vhost|nvme|ide|ahci|scsi|usb|qemu-xhci|pci|ioh|pvpanic|i6300|tpm|nvdimm|pc-dimm|loader|guest-loader|sd';

@@ -103,6 +103,7 @@ Commands:
   events    the recorded events, filtered and decoded
   pcap      the frames of network devices as a capture file
   diff      where two recordings part, and what differs from there on
+  screenshot  what is on the screen at a position, as PNG
 
 virtrace COMMAND --help tells more; docs/cli.md tells all.
 `;

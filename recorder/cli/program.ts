@@ -16,6 +16,7 @@ import { recordCommand } from './record-command.ts';
 import { type ReplayOptions, replayCommand } from './replay-command.ts';
 import { REPORT_HELP, type ReportOptions, reportCommand } from './report-command.ts';
 import { runCommand } from './run-command.ts';
+import { SCREENSHOT_HELP, type ScreenshotOptions, screenshotCommand } from './screenshot-command.ts';
 import { type MachineCommand, translateArguments } from './translate.ts';
 import { VIEW_HELP, type ViewOptions, viewCommand } from './view-command.ts';
 
@@ -30,6 +31,7 @@ const COMMANDS = [
   'events',
   'diff',
   'pcap',
+  'screenshot',
 ] as const;
 type CommandName = (typeof COMMANDS)[number];
 /** Commands that are planned; named so that nobody takes them for a typing mistake. */
@@ -159,7 +161,7 @@ Tells what was recorded, how it ended, and what the trace holds.
 `;
 
 async function traceCommand(
-  name: 'replay' | 'debug' | 'view' | 'report' | 'info' | 'events' | 'pcap',
+  name: 'replay' | 'debug' | 'view' | 'report' | 'info' | 'events' | 'pcap' | 'screenshot',
   args: readonly string[],
   io: CommandIo,
 ): Promise<number> {
@@ -171,15 +173,20 @@ async function traceCommand(
     info: INFO_HELP,
     events: EVENTS_HELP,
     pcap: PCAP_HELP,
+    screenshot: SCREENSHOT_HELP,
   }[name];
   if (args.some((arg) => ['--help', '-h', '-help'].includes(arg))) throw new HelpAnswer(help);
   const command = quiet(new Command(name)).argument('[file]').option('--json');
   const repeat = (value: string, before?: string[]): string[] => [...(before ?? []), value];
   if (name === 'view') command.option('--no-open').option('--port <n>');
   if (name === 'report') command.option('-o, --output <file>').option('--from <n>').option('--to <n>');
-  if (name === 'pcap') {
+  if (name === 'pcap' || name === 'screenshot') {
     command.option('-o, --output <file>');
     command.addOption(new Option('--device <id>').argParser(repeat));
+  }
+  if (name === 'screenshot') {
+    command.option('--at <n>');
+    command.addOption(new Option('--image <role=file>').argParser(repeat));
   }
   if (name === 'debug') {
     command
@@ -228,5 +235,7 @@ async function traceCommand(
       return eventsCommand(file, command.opts<EventsOptions>(), io);
     case 'pcap':
       return pcapCommand(file, command.opts<PcapOptions>(), io);
+    case 'screenshot':
+      return screenshotCommand(file, command.opts<ScreenshotOptions>(), io);
   }
 }

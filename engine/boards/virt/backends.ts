@@ -4,6 +4,7 @@ import { VirtioBalloon } from '../../devices/virtio/virtio-balloon.ts';
 import { VirtioBlk } from '../../devices/virtio/virtio-blk.ts';
 import { VirtioConsole } from '../../devices/virtio/virtio-console.ts';
 import type { VirtioBackend } from '../../devices/virtio/virtio-device.ts';
+import { VirtioGpu } from '../../devices/virtio/virtio-gpu.ts';
 import { VirtioNet } from '../../devices/virtio/virtio-net.ts';
 import { VirtioRng } from '../../devices/virtio/virtio-rng.ts';
 import { OptionError } from '../option-error.ts';
@@ -15,6 +16,7 @@ export const VIRTIO_KINDS = [
   'virtio-serial',
   'virtio-rng',
   'virtio-balloon',
+  'virtio-gpu',
 ] as const;
 export type VirtioKind = (typeof VIRTIO_KINDS)[number];
 
@@ -37,6 +39,8 @@ export interface BackendPorts {
   entropy(device: string, length: number): Uint8Array;
 }
 
+/** Pixels of a display (QEMU). */
+const DEFAULT_SCREEN = { width: 1280, height: 800 };
 /** QEMU's address for the first network device; each further one has the next. */
 const DEFAULT_MAC = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56];
 
@@ -63,6 +67,13 @@ export function makeBackend(device: DescribedDevice, ports: BackendPorts, queues
       return new VirtioRng({ entropy: (length) => ports.entropy(id, length) });
     case 'virtio-balloon':
       return new VirtioBalloon();
+    case 'virtio-gpu':
+      if (properties.edid === true)
+        throw new OptionError(`${option},edid=on: virtrace has a display without EDID`);
+      return new VirtioGpu({
+        width: Number(properties.xres ?? DEFAULT_SCREEN.width),
+        height: Number(properties.yres ?? DEFAULT_SCREEN.height),
+      });
   }
 }
 

@@ -18,7 +18,13 @@ export interface PciDeviceType {
   readonly description: string;
   readonly properties: readonly DeviceProperty[];
   /** Kind of the virtio device behind it. */
-  readonly virtio?: 'virtio-blk' | 'virtio-net' | 'virtio-serial' | 'virtio-rng' | 'virtio-balloon';
+  readonly virtio?:
+    | 'virtio-blk'
+    | 'virtio-net'
+    | 'virtio-serial'
+    | 'virtio-rng'
+    | 'virtio-balloon'
+    | 'virtio-gpu';
 }
 
 const text = (name: string, description: string): DeviceProperty => ({ name, description, type: 'text' });
@@ -78,6 +84,17 @@ export const PCI_DEVICE_TYPES: readonly PciDeviceType[] = [
     description: 'takes memory back from the guest',
     virtio: 'virtio-balloon',
     properties: [...VIRTIO_PCI_PROPERTIES],
+  },
+  {
+    name: 'virtio-gpu-pci',
+    description: 'graphics, two-dimensional; virtrace screenshot shows what is on the screen',
+    virtio: 'virtio-gpu',
+    properties: [
+      number('xres', 'width of the display in pixels; default 1280'),
+      number('yres', 'height of the display in pixels; default 800'),
+      flag('edid', 'accepted for off only: the display has no EDID'),
+      ...VIRTIO_PCI_PROPERTIES,
+    ],
   },
   {
     name: 'pcie-root-port',
@@ -219,7 +236,10 @@ function propertyErrors(config: VirtConfig, device: PciDeviceConfig): string[] {
     }
   };
   range('num-queues', 1, 1024);
-  const modern = busOf(device) !== undefined || properties['disable-legacy'] === true;
+  range('xres', 16, 16_384);
+  range('yres', 16, 16_384);
+  const isModernOnly = type === 'virtio-gpu-pci';
+  const modern = isModernOnly || busOf(device) !== undefined || properties['disable-legacy'] === true;
   if (properties.iommu_platform === true && !modern) {
     errors.push(
       `-device ${type},iommu_platform=on: only without the legacy interface; add disable-legacy=on`,

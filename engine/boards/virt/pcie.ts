@@ -42,6 +42,7 @@ const VIRTIO_IDENTITY = {
   'virtio-balloon': { transitionalId: 0x1002, classCode: 0x00_ff_00 },
   'virtio-serial': { transitionalId: 0x1003, classCode: 0x07_80_00 },
   'virtio-rng': { transitionalId: 0x1005, classCode: 0x00_ff_00 },
+  'virtio-gpu': { classCode: 0x03_80_00 },
 } as const;
 
 /** MSI-X vectors (devices.md 7.1). */
@@ -58,6 +59,8 @@ function vectorsOf(config: VirtConfig, kind: keyof typeof VIRTIO_IDENTITY, queue
       return hasTrait(config.machine, 'rngVectors') ? 2 : 0;
     case 'virtio-balloon':
       return 0;
+    case 'virtio-gpu':
+      return 3;
   }
 }
 

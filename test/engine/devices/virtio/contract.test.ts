@@ -2,6 +2,7 @@ import { CowBlockStorage } from '../../../../engine/devices/virtio/block-storage
 import { VirtioBlk } from '../../../../engine/devices/virtio/virtio-blk.ts';
 import { VirtioConsole } from '../../../../engine/devices/virtio/virtio-console.ts';
 import type { VirtioBackend } from '../../../../engine/devices/virtio/virtio-device.ts';
+import { VirtioGpu } from '../../../../engine/devices/virtio/virtio-gpu.ts';
 import { VirtioMmio } from '../../../../engine/devices/virtio/virtio-mmio.ts';
 import { VirtioRng } from '../../../../engine/devices/virtio/virtio-rng.ts';
 import type { Bench } from '../bench.ts';
@@ -13,6 +14,7 @@ const backends: { [name: string]: (bench: Bench) => VirtioBackend | undefined } 
   empty: () => undefined,
   blk: () => new VirtioBlk({ storage: new CowBlockStorage(image), serial: 'contract' }),
   console: () => new VirtioConsole(),
+  gpu: () => new VirtioGpu({ width: 1280, height: 800 }),
   rng: (bench) => new VirtioRng(bench.input()),
 };
 
