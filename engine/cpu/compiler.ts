@@ -46,10 +46,10 @@ const MAX_LIVE_BYTES = 40 * 2 ** 20;
  * Live modules. Each takes some 33 KB however small it is, and mappings of its own, of which a Linux process has
  * 65,530 by default: V8 ends the process at about 36,000 modules. Dropped ones go with the next major garbage
  * collection only, which their size does not hurry, so several times this many are there at the worst
- * (test/bench/churn.ts). Modules are 28 KB of WebAssembly on average where programs do real work, so that for them
- * the two bounds are about the same.
+ * (test/bench/churn.ts). Where programs do real work a module has 28 KB of WebAssembly on average, and openssl or
+ * Python take fewer than 500.
  */
-const MAX_LIVE_MODULES = 1500;
+const MAX_LIVE_MODULES = 1000;
 
 /** A region that waits to be compiled. */
 interface Pending {
