@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the reference guest: Debian's arm64 kernel and an initramfs with busybox and the virtio modules.
 # Result: .guests/linux-arm64/Image and .guests/linux-arm64/initrd.cpio.gz; then scripts/guest-programs.sh adds
-# programs.cpio.gz. Does nothing if they are there and
+# programs.cpio.gz, and scripts/guest-firmware.sh firmware. Does nothing if they are there and
 # nothing they are made of has changed. Packages are only downloaded and unpacked, never installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -42,9 +42,10 @@ fingerprint() {
   echo "${kernel##*/} ${busybox##*/}"
 }
 
-# The optional second RAM disk. Whatever happens to it, the reference guest is there.
+# The optional second RAM disk, and firmware. Whatever happens to them, the reference guest is there.
 programs() {
   bash scripts/guest-programs.sh || true
+  bash scripts/guest-firmware.sh || true
 }
 
 have_outputs() { [ -s $out/Image ] && [ -s $out/initrd.cpio.gz ]; }
