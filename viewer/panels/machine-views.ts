@@ -290,7 +290,7 @@ export function gicElement(view: GicView, name: (intid: number) => string): HTML
       ? h('p', { class: 'empty' }, 'No interrupt is enabled, pending or active.')
       : h(
           'table',
-          {},
+          { class: 'gic-table' },
           h(
             'thead',
             {},
