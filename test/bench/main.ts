@@ -14,6 +14,7 @@ import {
 } from './modes.ts';
 import { profile, profileTable } from './profile.ts';
 import { type Row, summarise, table, targets } from './report.ts';
+import { timeTravel, travelTable } from './time-travel.ts';
 
 /* Boots and workloads of the reference guest as real processes, virtrace beside QEMU, taking turns. */
 
@@ -22,7 +23,8 @@ const HELP = `usage: npm run bench [-- OPTIONS]
 Boots and workloads of the reference guest, virtrace beside QEMU; medians, and for the boot the project's targets.
 
   --runs N        runs of each (3)
-  --only NAMES    workloads, with commas: ${WORKLOADS.map(({ name }) => name).join(', ')}
+  --only NAMES    workloads, with commas: ${WORKLOADS.map(({ name }) => name).join(', ')}; or timetravel:
+                  seeks, steps and searches backwards through gdb's protocol
   --modes NAMES   run, record inputs, record, replay, replay --verify; of QEMU icount, rr=record, rr=replay
   --no-qemu       only virtrace
   --profile       where the time of an unrecorded run goes, instead of comparing
@@ -68,6 +70,17 @@ function available(root: string, only: string | undefined): Workload[] {
   return asked.filter((workload) => !missing.includes(workload));
 }
 
+async function travel(root: string, qemu: boolean, json: string | undefined): Promise<void> {
+  const scratch = mkdtempSync(join(tmpdir(), 'virtrace-bench-'));
+  try {
+    const rows = await timeTravel({ root, scratch }, qemu);
+    console.log(travelTable(rows));
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ host: host(), rows }, undefined, 2)}\n`);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -89,6 +102,10 @@ async function main(): Promise<void> {
   const root = projectRoot();
   if (!existsSync(join(guestFolder(root), 'Image'))) {
     throw new Error('the reference guest is missing; `npm run guests` gets it');
+  }
+  if (values.only === 'timetravel') {
+    await travel(root, !values['no-qemu'] && qemuVersion() !== undefined, values.json);
+    return;
   }
   const workloads = available(root, values.only);
   if (values.profile) {
