@@ -171,6 +171,7 @@ export class Machine {
       pmu: () => this.pmu,
       gic: () => this.#gicSysregs,
       now: () => this.time,
+      random: (cpu, length) => this.#entropy(`cpu${cpu}`, length),
       observe: (cpu, device, offset, write, value) => this.#observeSysreg(cpu, device, offset, write, value),
       unknown: (cpu, message) => this.#guestError(`cpu${cpu}`, 0, message),
     };

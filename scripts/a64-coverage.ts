@@ -79,6 +79,8 @@ class Observed implements Lowering {
   // The micro-ops of a context that checks no alignment.
   readonly checksAlignment = false;
   readonly overridesUser = false;
+  readonly keepsBranchType = false;
+  readonly isGuarded = false;
   readonly microOps = new Set<string>();
   readonly helpers = new Set<string>();
   usesHost = false;

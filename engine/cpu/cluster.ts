@@ -8,7 +8,7 @@ import type { SysregTable } from './a64/sysregs.ts';
 import { Breakpoints } from './breakpoints.ts';
 import { CodeCache } from './code-cache.ts';
 import type { CpuConfig } from './cpu-models.ts';
-import { CpuState, PSTATE_IL, PSTATE_UAO } from './cpu-state.ts';
+import { CpuState, PSTATE_BTYPE, PSTATE_IL, PSTATE_UAO } from './cpu-state.ts';
 import { BANK, EC, type ExceptionKind, exceptionReturn, takeException } from './exceptions.ts';
 import * as H from './helpers/heap-layout.ts';
 import * as L from './helpers/layout.ts';
@@ -17,9 +17,11 @@ import { executeHostInstruction } from './host-instructions.ts';
 import { buildInterpreter } from './interpreter.ts';
 import {
   CONTEXT_ALIGN,
+  CONTEXT_BT,
   CONTEXT_EL0_CACHE,
   CONTEXT_EL0_ZERO,
   CONTEXT_FP_TRAP,
+  CONTEXT_GUARDED,
   CONTEXT_SP_ALIGN,
   CONTEXT_SPELX,
   CONTEXT_UAO,
@@ -98,6 +100,8 @@ export interface WatchHit {
 }
 
 const DEFAULT_BUDGET = 0x3fffffff;
+/** In CPU_CONTEXT_GUARDED. */
+const NO_CONTEXT = 0xffff_ffff;
 
 /** What helpers/mmu.ts has to know of a CPU. */
 function translationFeatures({ features, id }: CpuConfig): number {
@@ -112,7 +116,8 @@ function translationFeatures({ features, id }: CpuConfig): number {
     has('FEAT_LVA', H.TRANSLATION_LVA) |
     has('FEAT_LPA', H.TRANSLATION_LPA) |
     has('FEAT_LPA2', H.TRANSLATION_LPA2) |
-    has('FEAT_BTI', H.TRANSLATION_BTI)
+    has('FEAT_BTI', H.TRANSLATION_BTI) |
+    has('FEAT_PAuth', H.TRANSLATION_PAUTH)
   );
 }
 
@@ -144,6 +149,9 @@ export class CpuCluster {
   readonly #access: BusAccess = { address: 0, sizeLog2: 0, valueLo: 0, valueHi: 0 };
   /** By CPU: which flush of the code cache its context id is of; another one has given the ids new meanings. */
   readonly #contextsOf: number[] = [];
+  readonly #hasBti: boolean;
+  /** PSTATE.BTYPE at the instruction that left the last run. */
+  #branchType = 0;
   #running = -1;
   #limit = 0;
   #left = 0;
@@ -159,6 +167,7 @@ export class CpuCluster {
     this.config = config;
     this.table = table;
     this.ports = ports;
+    this.#hasBti = config.features.has('FEAT_BTI');
     const cpus = config.cpuCount;
     this.states = Array.from({ length: cpus }, (_, i) => new CpuState(heap, i));
     this.power = Array.from({ length: cpus }, () => 'off');
@@ -206,6 +215,20 @@ export class CpuCluster {
     } as never);
     this.#interpreter = instance.exports['run'] as (cpu: number) => void;
     for (const s of this.states) this.resetCpu(s.index);
+  }
+
+  /**
+   * Context of the code at a page that `fetchFrame`, or a translation for a fetch, has just found: another one for
+   * guarded pages.
+   */
+  fetchContext(s: CpuState): number {
+    if (!this.#hasBti || (this.heap.u32[H.G_WALK_ATTRS >>> 2]! & H.ATTR_GUARDED) === 0)
+      return s.word(L.CPU_CONTEXT);
+    if (s.word(L.CPU_CONTEXT_GUARDED) === NO_CONTEXT) {
+      this.code.contextId(this.code.contextBits(s.word(L.CPU_CONTEXT)) | CONTEXT_GUARDED);
+      this.contextChanged(s);
+    }
+    return s.word(L.CPU_CONTEXT_GUARDED);
   }
 
   #indexOf(base: number): number {
@@ -263,8 +286,13 @@ export class CpuCluster {
       if (sctlr & (1 << 14)) bits |= CONTEXT_EL0_ZERO;
       if (sctlr & (1 << 26)) bits |= CONTEXT_EL0_CACHE;
     }
+    if (this.#hasBti) {
+      const high = s.word(L.CPU_SYSREGS + BANK[Math.max(el, 1)]!.sctlr * 8 + 4);
+      if (high & (1 << (el === 0 ? 3 : 4))) bits |= CONTEXT_BT;
+    }
     s.setWord(L.CPU_CONTEXT, this.code.contextId(bits));
     this.#contextsOf[s.index] = this.code.flushes;
+    s.setWord(L.CPU_CONTEXT_GUARDED, this.code.knownContext(bits | CONTEXT_GUARDED) ?? NO_CONTEXT);
     const set = (this.helpers.tlbSelect(s.base, s.index) >>> 0) + (el === 0 ? H.TLB_SET : 0);
     s.setWord(L.CPU_TLB, set);
     s.setWord(L.CPU_XTLB, set + H.TLB_FETCH);
@@ -349,6 +377,15 @@ export class CpuCluster {
     this.raise(s, target, 'sync', s.pc, ((ec << 26) | (1 << 25) | iss) >>> 0, far);
   }
 
+  /**
+   * BRK. Of the exceptions that an instruction takes once it is decoded, this one alone saves PSTATE.BTYPE (Arm ARM
+   * shared/exceptions AArch64.TakeException).
+   */
+  raiseBreakpointInstruction(s: CpuState, imm16: number): void {
+    s.setWord(L.CPU_PSTATE, s.word(L.CPU_PSTATE) | (this.#branchType << 10));
+    this.raiseSync(s, EC.BRK, imm16);
+  }
+
   raiseUndefined(s: CpuState, word: number, unknown: boolean): void {
     if (unknown) {
       const { text } = disassemble(word >>> 0, s.pc);
@@ -366,10 +403,11 @@ export class CpuCluster {
     else this.raiseSync(s, trap.ec, trap.iss, undefined, trap.target);
   }
 
-  eret(s: CpuState): void {
+  /** @param to the address, if it is not ELR's */
+  eret(s: CpuState, to?: bigint): void {
     const from = s.el;
     const pc = s.pc;
-    const illegal = exceptionReturn(s, this.config);
+    const illegal = exceptionReturn(s, this.config, to);
     this.event[s.index] = true;
     this.contextChanged(s);
     if (illegal !== undefined) this.ports.guestError(s.index, `illegal exception return: ${illegal}`);
@@ -380,6 +418,12 @@ export class CpuCluster {
     this.counts.faults += 1;
     if (s.word(L.CPU_FAULT) === H.FAULT_SP_ALIGNMENT) {
       this.raiseSync(s, EC.SP_ALIGNMENT, 0);
+      return;
+    }
+    if ((s.word(L.CPU_FAULT) & H.FAULT_BRANCH_TARGET) !== 0) {
+      const btype = s.word(L.CPU_FAULT) & 3;
+      s.setWord(L.CPU_PSTATE, s.word(L.CPU_PSTATE) | (btype << 10));
+      this.raiseSync(s, EC.BRANCH_TARGET, btype);
       return;
     }
     const iss = s.word(L.CPU_FAULT) | s.word(L.CPU_FAULT_ISS);
@@ -507,7 +551,19 @@ export class CpuCluster {
   #enter(s: CpuState, budget: number): void {
     s.setWord(L.CPU_EXIT, H.EXIT_NONE);
     s.setWord(L.CPU_BUDGET, budget);
-    this.#interpreter(s.base);
+    if (this.#hasBti) {
+      const btype = (s.word(L.CPU_PSTATE) & PSTATE_BTYPE) >>> 10;
+      s.setWord(L.CPU_BTYPE, btype);
+      s.setWord(L.CPU_BTYPE_AT, btype === 0 ? -1 : budget);
+      this.#interpreter(s.base);
+      // Nothing has been charged for since the branch: it was the last instruction.
+      const isLast = s.word(L.CPU_BTYPE_AT) === s.word(L.CPU_BUDGET);
+      const pstate = s.word(L.CPU_PSTATE) & ~PSTATE_BTYPE;
+      s.setWord(L.CPU_PSTATE, isLast ? pstate | (s.word(L.CPU_BTYPE) << 10) : pstate);
+      const isNext =
+        s.signedWord(L.CPU_BTYPE_AT) === s.signedWord(L.CPU_BUDGET) + s.word(L.CPU_PENDING_INSNS) + 1;
+      this.#branchType = isNext ? s.word(L.CPU_BTYPE) : 0;
+    } else this.#interpreter(s.base);
     this.#left -= budget - s.signedWord(L.CPU_BUDGET) - s.word(L.CPU_PENDING_INSNS);
   }
 
@@ -591,7 +647,7 @@ export class CpuCluster {
     const frame = this.fetchFrame(s);
     if (frame === 0) return;
     const offset = s.word(L.CPU_PC) & 0xffc;
-    const context = s.word(L.CPU_CONTEXT);
+    const context = this.fetchContext(s);
     if (active) {
       this.breakpoints.prepare(s.pc, frame);
       if (this.code.isCut(frame, offset)) {
@@ -611,7 +667,7 @@ export class CpuCluster {
     this.counts.singles += 1;
     const frame = this.fetchFrame(s);
     if (frame === 0) return;
-    const block = this.code.single(frame, s.word(L.CPU_PC) & 0xffc, s.word(L.CPU_CONTEXT));
+    const block = this.code.single(frame, s.word(L.CPU_PC) & 0xffc, this.fetchContext(s));
     this.#runOnce(s, block, 1);
   }
 
@@ -620,7 +676,7 @@ export class CpuCluster {
     const frame = this.fetchFrame(s);
     if (frame === 0) return;
     const limit = this.#left;
-    const block = this.code.truncated(frame, s.word(L.CPU_PC) & 0xffc, s.word(L.CPU_CONTEXT), limit);
+    const block = this.code.truncated(frame, s.word(L.CPU_PC) & 0xffc, this.fetchContext(s), limit);
     this.#runOnce(s, block, this.heap.u32[(block + H.BLOCK_COUNT) >>> 2]!);
   }
 

@@ -61,6 +61,11 @@ export class CodeCache {
     return id;
   }
 
+  /** The number of a set of context bits, if it has one. */
+  knownContext(bits: number): number | undefined {
+    return this.#contextIds.get(bits);
+  }
+
   contextBits(id: number): number {
     return this.#contexts[id]!;
   }

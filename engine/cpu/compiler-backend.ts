@@ -56,6 +56,8 @@ export class CompilerBackend implements Backend {
   plainToo = false;
   /** Distance of the block's first instruction from the start of the entry's page. */
   blockOffset = 0;
+  /** Instructions of the block. */
+  blockCount = 0;
   /** Registers written since CPU state was last true. */
   dirty: RegisterMask = 0;
   /** Local of a register slot. */
@@ -255,6 +257,10 @@ export class CompilerBackend implements Backend {
   }
   cpu(): void {
     this.c.get(LOCAL.CPU);
+  }
+  budget(beforeBlock: boolean): void {
+    this.c.get(LOCAL.BUDGET);
+    if (beforeBlock) this.c.i32(this.blockCount).op('i32_add');
   }
   blockPc(): void {
     this.c.get(LOCAL.BASE);

@@ -123,7 +123,7 @@ export class Compiler {
     if (frame === 0) return;
     const { heap } = cluster;
     const offset = s.word(L.CPU_PC) & 0xffc;
-    const context = s.word(L.CPU_CONTEXT);
+    const context = cluster.fetchContext(s);
     const table = cluster.code.tableOf(frame, context);
     const block = table === 0 ? 0 : heap.u32[(table + offset) >>> 2]!;
     if (block === 0) return;

@@ -21,11 +21,7 @@ const field = (register: string, low: number, most: number, ...features: string[
 });
 
 export const LIMITED_FIELDS: readonly LimitedField[] = [
-  field('ID_AA64ISAR0_EL1', 60, 0, 'FEAT_RNG'),
-  field('ID_AA64ISAR1_EL1', 4, 0, 'FEAT_PAuth'),
-  field('ID_AA64ISAR1_EL1', 24, 0, 'FEAT_PAuth'),
   field('ID_AA64PFR0_EL1', 32, 0, 'FEAT_SVE'),
-  field('ID_AA64PFR1_EL1', 0, 0, 'FEAT_BTI'),
   field('ID_AA64PFR1_EL1', 24, 0, 'FEAT_SME'),
 ];
 

@@ -18,6 +18,8 @@ export const EC = {
   UNKNOWN: 0x00,
   WFX: 0x01,
   FP_ACCESS: 0x07,
+  PAUTH: 0x09,
+  BRANCH_TARGET: 0x0d,
   ILLEGAL_STATE: 0x0e,
   SVC: 0x15,
   HVC: 0x16,
@@ -156,10 +158,10 @@ function returnedStep(s: CpuState, spsr: number, el: number): number {
  * ERET from EL1 or above. An illegal return (Arm ARM D1.3.4) keeps EL and stack and sets PSTATE.IL. Returns
  * what was wrong, for the observer.
  */
-export function exceptionReturn(s: CpuState, config: CpuConfig): string | undefined {
+export function exceptionReturn(s: CpuState, config: CpuConfig, to?: bigint): string | undefined {
   const bank = BANK[s.el]!;
   const spsr = s.sysregLo(bank.spsr);
-  const target = s.sysreg(bank.elr);
+  const target = to ?? s.sysreg(bank.elr);
   const el = (spsr >> 2) & 3;
   let illegal: string | undefined;
   if (spsr & 0x10) illegal = 'exception return to AArch32, which is not implemented';

@@ -16,6 +16,7 @@ export interface HelperExports {
   frame_for_host_write(pa: bigint, bytes: number): number;
   fetch_frame(cpu: number, va: bigint): number;
   translate(cpu: number, va: bigint, el: number, access: number): number;
+  pac_authenticate(cpu: number, ptr: bigint, modifier: bigint, key: number): bigint;
   memory_hash(): bigint;
   share_frames(): number;
   frame_is_zero(frame: number): number;

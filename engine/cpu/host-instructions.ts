@@ -2,7 +2,7 @@ import { ISS_FP_ACCESS, sysregFields, sysregIss } from './a64/sysreg-key.ts';
 import type { CpuCluster } from './cluster.ts';
 import type { CpuState } from './cpu-state.ts';
 import { PSTATE_DIT, PSTATE_PAN, PSTATE_SSBS, PSTATE_TCO, PSTATE_UAO } from './cpu-state.ts';
-import { EC, switchStack } from './exceptions.ts';
+import { BANK, EC, switchStack } from './exceptions.ts';
 import * as L from './helpers/layout.ts';
 
 /**
@@ -16,6 +16,13 @@ export function executeHostInstruction(cluster: CpuCluster, s: CpuState, word: n
   if (top === 0xd5 && (word & 0xc0_0000) === 0) return system(cluster, s, word);
   if (word >>> 0 === 0xd69f03e0 && s.el > 0) {
     cluster.eret(s);
+    return false;
+  }
+  if ((word & 0xffff_fbff) >>> 0 === 0xd69f0bff && s.el > 0 && cluster.config.features.has('FEAT_PAuth')) {
+    // ERETAA, ERETAB
+    const slot = BANK[s.el]!.elr;
+    const target = cluster.helpers.pac_authenticate(s.base, s.sysreg(slot), s.sp, (word >>> 10) & 1);
+    cluster.eret(s, BigInt.asUintN(64, target));
     return false;
   }
   if (cluster.isFpTrap(s, word)) cluster.raiseSync(s, EC.FP_ACCESS, ISS_FP_ACCESS);
@@ -42,7 +49,7 @@ function exceptionGeneration(cluster: CpuCluster, s: CpuState, word: number): bo
       s.advancePc(-4);
       break;
     case 0x04: // BRK
-      cluster.raiseSync(s, EC.BRK, imm16);
+      cluster.raiseBreakpointInstruction(s, imm16);
       return false;
     default:
   }

@@ -111,6 +111,10 @@ class InterpreterBackend implements Backend {
   cpu(): void {
     this.c.get(CPU);
   }
+  budget(beforeBlock: boolean): void {
+    this.c.get(CPU).mem('i32_load', CPU_BUDGET);
+    if (beforeBlock) this.c.get(BLOCK).mem('i32_load', BLOCK_COUNT).op('i32_add');
+  }
   blockPc(): void {
     this.c.get(BLOCK_PC);
   }

@@ -196,6 +196,7 @@ export class RegionEmitter {
     const u32 = this.#u32;
     this.#node = node;
     b.blockOffset = node.va;
+    b.blockCount = node.count;
     // Charge the block.
     c.get(LOCAL.BUDGET).i32(node.count).op('i32_sub').tee(LOCAL.BUDGET).i32(0).op('i32_lt_s').if();
     c.get(LOCAL.BUDGET).i32(node.count).op('i32_add').set(LOCAL.BUDGET);

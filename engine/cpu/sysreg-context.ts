@@ -23,6 +23,8 @@ export interface SysregPorts {
   pmu(): Pmu;
   gic(): GicSysregs | undefined;
   now(): Ns;
+  /** Random bytes for a CPU. */
+  random(cpu: number, length: number): Uint8Array;
   observe(cpu: number, device: string, offset: number, write: boolean, value: bigint): void;
   unknown(cpu: number, message: string): void;
 }
@@ -60,6 +62,10 @@ export function makeSysregContext(ports: SysregPorts, cpu: number, slots: Sysreg
     el: () => state().el,
     spsel: () => state().spsel,
     now: () => ports.now(),
+    random(): bigint {
+      const bytes = ports.random(cpu, 8);
+      return bytes.reduce((value, byte, i) => value | (BigInt(byte) << BigInt(8 * i)), 0n);
+    },
     readSpecial(name: SpecialRegister): bigint {
       const s = state();
       switch (name) {

@@ -25,11 +25,15 @@ export const CONTEXT_ALIGN = 64;
 export const CONTEXT_SP_ALIGN = 128;
 /** PSTATE.UAO at EL1: unprivileged accesses are not. */
 export const CONTEXT_UAO = 256;
+/** SCTLR_ELx.BT0 or BT: PACIASP is no target for every branch. And the page is guarded (FEAT_BTI). */
+export const CONTEXT_BT = 512;
+export const CONTEXT_GUARDED = 1024;
 
 const HOST = uop('host');
 const BRANCH = uop('b');
 const HELPER = uop('helper');
 const SP_ALIGN = uop('spalign');
+const CHECK_BTYPE = uop('checkbtype');
 const ADD_I = uop('add_i');
 const SUB_I = uop('sub_i');
 /** No block is longer; so a micro-op's instruction index fits its byte. */
@@ -55,6 +59,8 @@ export class Translator implements Lowering {
   el0MayMaintain = false;
   checksAlignment = false;
   overridesUser = false;
+  isGuarded = false;
+  readonly keepsBranchType: boolean;
   #checksSp = false;
   /** The block has checked SP, and all it did to it since was to add multiples of 16. */
   #spAligned = false;
@@ -67,6 +73,7 @@ export class Translator implements Lowering {
 
   constructor(set: InstructionSet, ports: TranslatorPorts, u32: Uint32Array) {
     this.#set = set;
+    this.keepsBranchType = set.keepsBranchType;
     this.#ports = ports;
     this.#u32 = u32;
   }
@@ -107,6 +114,12 @@ export class Translator implements Lowering {
     return this.#ports.systemPlan(key, this.el);
   }
 
+  /** A block may be where an indirect branch went, and only then is there a PSTATE.BTYPE to check. */
+  #checkBranchType(word: number, bt: boolean): void {
+    const refused = refusedBranchTypes(word, bt);
+    if (refused !== 0) this.emit(CHECK_BTYPE, 0, 0, 0, 0, refused, 0, 0);
+  }
+
   /**
    * Translates from `pageOffset` in the frame, at most `limit` instructions, into memory at `at` (which must
    * have room for MAX_BLOCK_BYTES). Returns the end of the block's memory.
@@ -125,6 +138,7 @@ export class Translator implements Lowering {
     this.el0MayMaintain = (context & CONTEXT_EL0_CACHE) !== 0;
     this.checksAlignment = (context & CONTEXT_ALIGN) !== 0;
     this.overridesUser = (context & CONTEXT_UAO) !== 0;
+    this.isGuarded = (context & CONTEXT_GUARDED) !== 0;
     this.#checksSp = (context & CONTEXT_SP_ALIGN) !== 0;
     this.#spAligned = false;
     const fpTrap = (context & CONTEXT_FP_TRAP) !== 0;
@@ -133,6 +147,10 @@ export class Translator implements Lowering {
     this.#ended = false;
     const most = Math.min(limit, MAX_BLOCK, (4096 - pageOffset) >>> 2);
     const { decoder, lower } = this.#set;
+    if (this.isGuarded) {
+      this.#index = 0;
+      this.#checkBranchType(this.#u32[(frame + pageOffset) >>> 2]!, (context & CONTEXT_BT) !== 0);
+    }
     let count = 0;
     while (count < most && !this.#ended) {
       this.#index = count;
@@ -150,6 +168,27 @@ export class Translator implements Lowering {
     u32[(at + BLOCK_COMPILED) >>> 2] = 0;
     u32[(at + BLOCK_UOPS) >>> 2] = this.#at - at;
     return this.#at;
+  }
+}
+
+/**
+ * Values of PSTATE.BTYPE, as a mask, with which an instruction of a guarded page may not be reached (Arm ARM
+ * shared/functions BTypeCompatible_BTI and BTypeCompatible_PACIXSP; BRK and HLT are compatible with all).
+ */
+function refusedBranchTypes(word: number, bt: boolean): number {
+  if ((word & 0xffe0_001f) >>> 0 === 0xd420_0000 || (word & 0xffe0_001f) >>> 0 === 0xd440_0000) return 0;
+  switch (word >>> 0) {
+    case 0xd503_233f: // PACIASP
+    case 0xd503_237f: // PACIBSP
+      return bt ? 0b1000 : 0;
+    case 0xd503_245f: // BTI c
+      return 0b1000;
+    case 0xd503_249f: // BTI j
+      return 0b0100;
+    case 0xd503_24df: // BTI jc
+      return 0;
+    default:
+      return 0b1110;
   }
 }
 

@@ -50,6 +50,7 @@ class Recorder implements Backend {
   set32(_index: number): void {}
   tee32(_index: number): void {}
   cpu(): void {}
+  budget(_beforeBlock: boolean): void {}
   blockPc(): void {}
   vreg(_operand: Operand): void {}
   access(_write: boolean, _unprivileged: boolean, _bytes: number, hit: () => void, miss: () => void): void {

@@ -1,7 +1,7 @@
 // biome-ignore-all format: chains of emitted instructions read best as written
-/** Micro-operations of extensions after Armv8.0: atomics and flag manipulation. */
+/** Micro-operations of extensions after Armv8.0: atomics, flag manipulation, pointer authentication, branch targets. */
 
-import { CPU_DATA, CPU_DATA_HI } from './helpers/layout.ts';
+import { CPU_BTYPE, CPU_BTYPE_AT, CPU_DATA, CPU_DATA_HI } from './helpers/layout.ts';
 import { define } from './uop-table.ts';
 import type { Backend } from './uops.ts';
 import type { MemName, OpName } from './wasm/emitter.ts';
@@ -132,3 +132,29 @@ define('xaflag', (b) => {
   b.setFlag('C', () => { b.get32(1); b.get32(0); c.op('i32_or'); });
   b.setFlag('V', () => { b.get32(1); c.op('i32_eqz'); b.get32(0); c.op('i32_and'); });
 });
+
+/* ---------------------------------------------------------------- pointer authentication (FEAT_PAuth) */
+
+/** d = n with a code, or checked, with m as modifier and key x; stripped (x: of data); the generic code. */
+for (const name of ['pac_add', 'pac_authenticate'] as const) {
+  define(name, (b) => b.setReg('d', () => { b.cpu(); b.reg('n'); b.reg('m'); b.x(); b.call(name); }));
+}
+define('pac_strip', (b) => b.setReg('d', () => { b.cpu(); b.reg('n'); b.x(); b.call('pac_strip'); }));
+define('pac_generic', (b) => b.setReg('d', () => { b.cpu(); b.reg('n'); b.reg('m'); b.call('pac_generic'); }));
+
+/* ---------------------------------------------------------------- branch targets (FEAT_BTI) */
+
+/** Last but for the branch itself: PSTATE.BTYPE becomes x. */
+define('setbtype', (b) => {
+  b.cpu(); b.x(); b.c.mem('i32_store', CPU_BTYPE);
+  b.cpu(); b.budget(false); b.c.mem('i32_store', CPU_BTYPE_AT);
+});
+/** First in a block of a guarded page: a PSTATE.BTYPE whose bit is set in x may not come here. */
+define('checkbtype', (b) => {
+  const { c } = b;
+  b.cpu(); c.mem('i32_load', CPU_BTYPE_AT); b.budget(true); c.op('i32_eq');
+  b.x(); b.cpu(); c.mem('i32_load', CPU_BTYPE).op('i32_shr_u').i32(1).op('i32_and').op('i32_and').if();
+  b.cpu(); b.cpu(); c.mem('i32_load', CPU_BTYPE); b.call('branch_target_fault');
+  c.end();
+  b.exitIfAsked();
+}, 'plain', true);

@@ -53,6 +53,8 @@ export interface Backend {
   tee32(index: number): void;
   /** Pushes the address of the CPU state. */
   cpu(): void;
+  /** Pushes CPU_BUDGET as it is now, or as it was before this block was charged for (i32). */
+  budget(beforeBlock: boolean): void;
   /** Pushes the virtual address where the block starts (i64). */
   blockPc(): void;
   /** Address of a vector register's 16 bytes, `CPU_Q` not included. */
@@ -83,6 +85,11 @@ export const HELPERS = {
   sp_alignment_fault: { params: ['i32'], result: undefined },
   atomic: { params: ['i32', 'i64', 'i64', 'i64', 'i32', 'i32'], result: 'i64' },
   pair_for_update: { params: ['i32', 'i64', 'i32'], result: undefined },
+  pac_add: { params: ['i32', 'i64', 'i64', 'i32'], result: 'i64' },
+  pac_authenticate: { params: ['i32', 'i64', 'i64', 'i32'], result: 'i64' },
+  pac_strip: { params: ['i32', 'i64', 'i32'], result: 'i64' },
+  pac_generic: { params: ['i32', 'i64', 'i64'], result: 'i64' },
+  branch_target_fault: { params: ['i32', 'i32'], result: undefined },
   zero_block: { params: ['i32', 'i64', 'i32'], result: undefined },
   plain_flags: { params: ['i32'], result: undefined },
   fetch_block: { params: ['i32', 'i64'], result: 'i32' },

@@ -178,6 +178,20 @@ export const OTHER_DIFFERENCES: readonly {
       'store-exclusives follow their load-exclusive with nothing but register instructions between, or are alone.',
   },
   {
+    id: 'pac-one-tagged-half',
+    architecture:
+      'With tags in one half of the address space only, signing takes the half from bit 55 (shared/functions/pac AddPAC).',
+    qemu: 'takes it from bit 63, unless the half that bit 55 names has tags.',
+    treatment: 'with FEAT_PAuth, TBI0 and TBI1 are the same, and so are TBID0 and TBID1.',
+  },
+  {
+    id: 'btype-saved',
+    architecture:
+      'Exceptions of an instruction itself, but for BRK, save PSTATE.BTYPE as 0 (shared/exceptions AArch64.TakeException).',
+    qemu: 'saves what the branch before has left.',
+    treatment: 'SPSR_EL1.BTYPE of QEMU is cleared after such an exception.',
+  },
+  {
     id: 'ldapr-alignment',
     architecture: 'LDAPR of an unaligned address is an alignment fault, as LDAR is (B2.5.2).',
     qemu: 'does not check the alignment.',
@@ -203,6 +217,9 @@ export const OTHER_DIFFERENCES: readonly {
   },
 ];
 
+/** Exceptions that save PSTATE.BTYPE; the others save 0 (shared/exceptions AArch64.TakeException). */
+const SAVES_BTYPE = new Set([0x0d, 0x0e, 0x20, 0x21, 0x22, 0x30, 0x31, 0x32, 0x33, 0x3c]);
+
 function concerns(d: KnownDifference, cpu: string, word: number, encoding: string | undefined): boolean {
   return (d.cpus === undefined || d.cpus.includes(cpu)) && d.words(word, encoding);
 }
@@ -223,6 +240,8 @@ export function correctResult(cpu: string, c: Case, result: Uint32Array, pc: num
   const ec = result[RESULT.esr]! >>> 26;
   // Misaligned PC: see `pc-alignment-order` in docs/oracle-differences.md.
   if ((ec === 0x20 || ec === 0x21) && (result[RESULT.elr]! & 3) !== 0) result[RESULT.esr] = 0x8a00_0000;
+  // PSTATE.BTYPE: see `btype-saved`.
+  if (!SAVES_BTYPE.has(ec)) result[RESULT.spsr]! &= ~(3 << 10);
   const at = (result[RESULT.elr]! - (pc >>> 0)) >>> 2;
   const word = c.words[Math.min(at, c.words.length - 1)];
   if (word === undefined) return;

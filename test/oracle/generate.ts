@@ -35,6 +35,7 @@ import {
   randomMsr,
   randomSys,
   SPSR_EL1,
+  signingWord,
 } from './system-operands.ts';
 
 /** The class of words that nothing in the table claims. */
@@ -136,6 +137,16 @@ export class Generator {
     let tcr = TCR_BASE;
     for (const bit of [37, 38]) if (random.chance(50)) tcr |= 1n << BigInt(bit); // TBI0, TBI1
     // FPEN: nothing trapped, or EL0
+    if (this.#features.has('FEAT_PAuth')) {
+      // EnDB, EnDA, EnIB, EnIA; TBID0, TBID1
+      for (const bit of [13, 27, 30, 31]) if (random.chance(70)) sctlr |= 1n << BigInt(bit);
+      if (random.chance(50)) tcr |= 3n << 51n;
+      // See `pac-one-tagged-half`.
+      if (((tcr >> 37n) & 3n) % 3n !== 0n) tcr |= 3n << 37n;
+    }
+    if (this.#features.has('FEAT_BTI')) {
+      for (const bit of [35, 36]) if (random.chance(50)) sctlr |= 1n << BigInt(bit); // BT0, BT1
+    }
     const cpacr = random.chance(90) ? 3n << 20n : 1n << 20n;
     return { tables: makePageTables(random), tcr, sctlr, cpacr, spsrCompared: this.#spsrCompared, template };
   }
@@ -256,8 +267,8 @@ class CaseMaker {
       if (f !== undefined) this.#written |= 1 << ((word >>> f.lo) & 31);
     }
     if (name === 'CASP') this.#written |= 2 << ((word >>> 16) & 31);
-    if (/_pre|_post|LDST_pair/.test(name)) this.#written |= 1 << ((word >>> 5) & 31);
-    if (name === 'BL' || name === 'BLR') this.#written |= 1 << 30;
+    if (/_pre|_post|LDST_pair|LDRA/.test(name)) this.#written |= 1 << ((word >>> 5) & 31);
+    if (name.startsWith('BL')) this.#written |= 1 << 30;
   }
 
   /** The first value of Xn (31: the stack pointer in use) can still be chosen. */
@@ -307,7 +318,17 @@ class CaseMaker {
     if (word === undefined) return;
     const isMemory = MEMORY.has(e.name) || STRUCTURE.has(e.name);
     if (isMemory && !this.#aimMemory(e, word)) return;
+    this.#signBefore(e.name, word);
     this.#put(e, index, isMemory && e.name.startsWith('LDR_lit') ? this.#literal(word) : word);
+  }
+
+  /** Mostly, what is authenticated has been signed. */
+  #signBefore(name: string, word: number): void {
+    const signing = signingWord(name, word);
+    const room = this.#length - this.#words.length - (this.#counter === undefined ? 0 : 2);
+    if (signing === undefined || room < 2 || !this.#random.chance(75)) return;
+    if ((signing[0] & 31) === this.#counter || (signing[1] === 'PAC1716' && this.#counter === 17)) return;
+    this.#emit(signing[0], this.#g.indexOf(signing[1]));
   }
 
   /** Emits; an instruction that QEMU gets wrong in a known way ends the case. */
@@ -343,8 +364,9 @@ class CaseMaker {
     if (counter === undefined) return false;
     // A store-exclusive that is not armed must not be aimed by what the loop computes.
     if (this.#g.onlyLast(e, word) || e.name.startsWith('STX') || e.name === 'LDAPR') return true;
+    if (e.name.endsWith('1716') && counter === 17) return true;
     if (e.name === 'CASP' && (((word >>> 16) & 31) | 1) === counter) return true;
-    if (((word >>> 5) & 31) === counter && /_pre|_post|LDST_pair/.test(e.name)) return true;
+    if (((word >>> 5) & 31) === counter && /_pre|_post|LDST_pair|LDRA/.test(e.name)) return true;
     return DESTINATIONS.some((d) => {
       const f = e.fields.get(d);
       return f !== undefined && ((word >>> f.lo) & 31) === counter;
@@ -455,14 +477,16 @@ class CaseMaker {
   }
 
   /** A register to branch to, with the address of a place in the case, or one that cannot be fetched from. */
-  #branchTarget(n: number): boolean {
+  #branchTarget(n: number, before = 0): boolean {
     if (n === 31) return true;
     if (!this.#isFree(n)) return false;
     const random = this.#random;
     if (random.chance(80)) {
       this.#fixed |= 1 << n;
-      const offset =
-        (this.#words.length + this.#forward()) * 4 + (random.chance(5) ? 1 + random.below(3) : 0);
+      let to = Math.min(this.#length, this.#words.length + before + this.#forward());
+      // Not past what counts a loop down
+      if (this.#counter !== undefined && to === this.#length - 1) to = this.#length;
+      const offset = to * 4 + (random.chance(5) ? 1 + random.below(3) : 0);
       this.#codeAddresses.push({ register: n, offset });
     } else {
       this.#setRegister(n, targetAddress(random, this.#around.tables.kinds, { aligned: random.chance(70) }));
@@ -494,6 +518,19 @@ class CaseMaker {
       case 'RET':
         if (this.#branchTarget((word >>> 5) & 31)) this.#emit(word, index);
         break;
+      case 'BRA':
+      case 'BRAZ':
+      case 'BLRA':
+      case 'BLRAZ':
+      case 'RETA':
+        if (this.#branchTarget(e.name === 'RETA' ? 30 : (word >>> 5) & 31, 1)) {
+          this.#signBefore(e.name, word);
+          this.#emit(word, index);
+        }
+        break;
+      case 'ERETA':
+        if (this.#el === 0) this.#emit(word, index);
+        break;
       case 'ERET':
         // At EL1 only with ELR and SPSR prepared: exceptionReturn()
         if (this.#el === 0) this.#emit(word, index);
@@ -518,12 +555,13 @@ class CaseMaker {
         this.#system(randomMrs(random, this.#el), index);
         break;
       case 'MSR_reg':
-        this.#system(randomMsr(random, this.#el), index);
+        this.#system(randomMsr(random, this.#el, this.#g.features.has('FEAT_PAuth')), index);
         break;
       case 'SYS':
         this.#system(randomSys(random, this.#el), index);
         break;
       default:
+        this.#signBefore(e.name, word);
         this.#emit(word, index);
     }
   }
@@ -568,7 +606,10 @@ class CaseMaker {
     const msr = this.#g.indexOf('MSR_reg');
     this.#emit(moveToSysreg(ELR_EL1, a), msr);
     this.#emit(moveToSysreg(SPSR_EL1, b), msr);
-    this.#emit(0xd69f_03e0, index);
+    // Authenticated, at times
+    const reta = this.#g.indexOf('ERETA');
+    if (reta !== undefined && random.chance(30)) this.#emit(0xd69f_0bff | (random.below(2) << 10), reta);
+    else this.#emit(0xd69f_03e0, index);
     // Whether EL and stack pointer are still those that were planned, is open.
     this.#written |= 1 << 31;
   }

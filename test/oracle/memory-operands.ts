@@ -22,6 +22,8 @@ export function immediateOffset(e: CompiledEncoding, word: number): number {
       const scale = word & (1 << 26) ? opc + 2 : opc === 2 ? 3 : 2;
       return field(word, 23, 2) === 1 ? 0 : signed(field(word, 15, 7), 7) * 2 ** scale;
     }
+    case 'LDRA':
+      return signed((field(word, 22, 1) << 9) | field(word, 12, 9), 10) * 8;
     case 'LDST_unscaled':
     case 'LDAPUR':
     case 'STLUR':
@@ -106,6 +108,8 @@ export function isUnpredictable(e: CompiledEncoding, word: number): boolean {
       const writeBack = (word & (1 << 23)) !== 0;
       return load && (rt === rt2 || (!vector && writeBack && n !== 31 && (rt === n || rt2 === n)));
     }
+    case 'LDRA':
+      return (word & (1 << 11)) !== 0 && rt === n && n !== 31;
     case 'LDXP':
       return rt === rt2;
     case 'STXR':

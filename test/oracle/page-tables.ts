@@ -106,7 +106,9 @@ export function makePageTables(random: Random, fixed?: readonly PageKind[]): Pag
   const low = table();
   const high = table();
   block(high, BigInt(RAM_BASE) + HARNESS_OFFSET, RAM_BYTES, RAM_BASE, NORMAL | UXN);
-  block(low, BigInt(CODE_VA), CODE_BYTES, CODE_PA, NORMAL | EL0 | READ_ONLY);
+  // Guarded, where there is FEAT_BTI, in half of the batches
+  const guarded = random.chance(50) ? 1n << 50n : 0n;
+  block(low, BigInt(CODE_VA), CODE_BYTES, CODE_PA, NORMAL | EL0 | READ_ONLY | guarded);
 
   const kinds: PageKind[] = [];
   for (let page = 0; page < WINDOW_PAGES; page++) {

@@ -6,6 +6,37 @@ import type { Random } from './random.ts';
 const wordOf = (isRead: boolean, key: number, rt: number): number =>
   (0xd500_0000 | (isRead ? 1 << 21 : 0) | (key << 5) | rt) >>> 0;
 
+/**
+ * The instruction that signs what a word authenticates, with its class; undefined for what authenticates nothing
+ * (Arm ARM C4.1: PACIA and others, PACIASP and others).
+ */
+export function signingWord(name: string, word: number): [word: number, name: string] | undefined {
+  const b = word & (1 << 10);
+  const n = (word >>> 5) & 31;
+  switch (name) {
+    case 'AUT':
+      return [(word & ~(1 << 12)) >>> 0, 'PAC'];
+    case 'AUTZ':
+      return [(word & ~(1 << 12)) >>> 0, 'PACZ'];
+    case 'AUT1716':
+      return [(word & ~(1 << 7)) >>> 0, 'PAC1716'];
+    case 'AUTLR':
+      return [(word & ~(1 << 7)) >>> 0, 'PACLR'];
+    case 'RETA':
+      return [(0xd503_233f | (b >>> 4)) >>> 0, 'PACLR'];
+    case 'BRA':
+    case 'BLRA':
+      return [(0xdac1_0000 | b | ((word & 31) << 5) | n) >>> 0, 'PAC'];
+    case 'BRAZ':
+    case 'BLRAZ':
+      return [(0xdac1_23e0 | b | n) >>> 0, 'PACZ'];
+    case 'LDRA':
+      return n === 31 ? undefined : [(0xdac1_2be0 | ((word & (1 << 23)) >>> 13) | n) >>> 0, 'PACZ'];
+    default:
+      return undefined;
+  }
+}
+
 /** Process state, for any exception level. */
 const STATE = {
   NZCV: sysregKey(3, 3, 4, 2, 0),
@@ -13,6 +44,9 @@ const STATE = {
   FPSR: sysregKey(3, 3, 4, 4, 1),
   TPIDR_EL0: sysregKey(3, 3, 13, 0, 2),
 };
+
+/** Keys of pointer authentication; they stay as they are until the next write. */
+const KEYS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17].map((at) => sysregKey(3, 0, 2, 1 + (at >> 3), at & 7));
 
 export const ELR_EL1 = sysregKey(3, 0, 4, 0, 1);
 export const SPSR_EL1 = sysregKey(3, 0, 4, 0, 0);
@@ -110,7 +144,9 @@ export function randomMrs(random: Random, el: number): SystemWord {
 }
 
 /** A write to a register that has no effect on how the harness runs. */
-export function randomMsr(random: Random, el: number): SystemWord {
+export function randomMsr(random: Random, el: number, hasKeys = false): SystemWord {
+  if (hasKeys && el > 0 && random.chance(25))
+    return { word: wordOf(false, random.pick(KEYS), random.below(32)) };
   // At EL0 whatever else there is, is trapped or UNDEFINED.
   const any = el === 0 && random.chance(30);
   const key = any

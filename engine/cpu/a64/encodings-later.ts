@@ -1,4 +1,5 @@
 import type { Encoding } from './encoding.ts';
+import { PAUTH_BRANCH, PAUTH_DATA, PAUTH_MEMORY } from './encodings-pauth.ts';
 
 /**
  * A64 integer, system and load/store encodings that came after Armv8.0 (Arm ARM DDI 0487, C4.1), each with the
@@ -8,11 +9,13 @@ import type { Encoding } from './encoding.ts';
 const even = (word: number, lo: number): boolean => ((word >>> lo) & 1) === 0;
 
 export const LATER_DATA: readonly Encoding[] = [
+  ...PAUTH_DATA,
   { name: 'RMIF', pattern: '1 0 1 11010000 imm6:6 00001 Rn:5 0 mask:4', feature: 'FEAT_FlagM' },
   { name: 'SETF', pattern: '0 0 1 11010000 000000 sz:1 0010 Rn:5 0 1101', feature: 'FEAT_FlagM' },
 ];
 
 export const LATER_BRANCH: readonly Encoding[] = [
+  ...PAUTH_BRANCH,
   { name: 'SB', pattern: '11010101 00000011 0011 0000 111 11111', feature: 'FEAT_SB' },
   { name: 'CFINV', pattern: '11010101 00000 000 0100 0000 000 11111', feature: 'FEAT_FlagM' },
   { name: 'XAFLAG', pattern: '11010101 00000 000 0100 0000 001 11111', feature: 'FEAT_FlagM2' },
@@ -20,6 +23,7 @@ export const LATER_BRANCH: readonly Encoding[] = [
 ];
 
 export const LATER_MEMORY: readonly Encoding[] = [
+  ...PAUTH_MEMORY,
   { name: 'STLLR', pattern: 'size:2 001000 1 0 0 Rs:5 0 Rt2:5 Rn:5 Rt:5', feature: 'FEAT_LOR' },
   { name: 'LDLAR', pattern: 'size:2 001000 1 1 0 Rs:5 0 Rt2:5 Rn:5 Rt:5', feature: 'FEAT_LOR' },
   // LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN and their stores

@@ -6,6 +6,7 @@ import { SIMD_ENCODINGS, SIMD_LDST_ENCODINGS } from './encodings-simd.ts';
 import { LOWER_BRANCH } from './lower-branch.ts';
 import { LOWER_DATA } from './lower-data.ts';
 import { LOWER_MEMORY, lowerStructure } from './lower-memory.ts';
+import { PAUTH } from './lower-pauth.ts';
 import { INLINE_SIMD } from './lower-simd.ts';
 import { LOWER_SYSTEM } from './lower-system.ts';
 import type { Lower } from './lowering.ts';
@@ -24,6 +25,7 @@ export const A64_ENCODINGS: readonly Encoding[] = [
 const byTable: { readonly [name: string]: Lower } = {
   ...LOWER_DATA,
   ...LOWER_BRANCH,
+  ...PAUTH,
   ...LOWER_MEMORY,
   ...LOWER_SYSTEM,
 };
@@ -47,12 +49,18 @@ export interface InstructionSet {
   readonly decoder: Decoder;
   /** By index of `decoder.encodings`. */
   readonly lower: readonly Lower[];
+  /** FEAT_BTI. */
+  readonly keepsBranchType: boolean;
 }
 
 /** The instructions of a CPU with these features; all others are UNDEFINED. */
 export function instructionSet(features: ReadonlySet<string>): InstructionSet {
   const present = A64_ENCODINGS.filter((e) => e.feature === undefined || features.has(e.feature));
-  return { decoder: new Decoder(present), lower: present.map(lowerOf) };
+  return {
+    decoder: new Decoder(present),
+    lower: present.map(lowerOf),
+    keepsBranchType: features.has('FEAT_BTI'),
+  };
 }
 
 /** Whether a word belongs to SIMD and floating point, register accesses included (trapped by CPACR_EL1.FPEN). */

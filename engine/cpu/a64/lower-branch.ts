@@ -12,7 +12,7 @@ const conditional = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13].map((c) => uo
 const CBZ = [uop('cbz32'), uop('cbnz32'), uop('cbz'), uop('cbnz')];
 const TBZ = [uop('tbz'), uop('tbnz')];
 
-function link(t: Lowering): void {
+export function link(t: Lowering): void {
   t.emit(ADR, 30, 0, 0, 0, 0, t.offset + 4, 0);
 }
 
@@ -25,6 +25,23 @@ function branchIf(t: Lowering, op: number, n: number, x: number, distance: numbe
 /** `x` tells the compiler calls (1) and returns (2) from other branches. */
 function jump(t: Lowering, distance: number, call = false): void {
   t.emit(B, 0, 0, 0, 0, call ? 1 : 0, t.offset + distance, 0);
+  t.end();
+}
+
+/** Marks in `x` of `br`, as of `b`. */
+const MARK = { jump: 0, call: 1, return: 2 } as const;
+
+/**
+ * Branch to the address in a slot; `register` is what the instruction names. PSTATE.BTYPE (FEAT_BTI) becomes 0 for a
+ * return, 2 for a call, and for a jump 3 if it comes from a guarded page and not through X16 or X17, else 1 (Arm ARM
+ * C6.2.36, BR).
+ */
+export function branchTo(t: Lowering, slot: number, kind: keyof typeof MARK, register: number): void {
+  if (t.keepsBranchType && kind !== 'return') {
+    const type = kind === 'call' ? 2 : t.isGuarded && register !== 16 && register !== 17 ? 3 : 1;
+    t.emit(uop('setbtype'), 0, 0, 0, 0, type, 0, 0);
+  }
+  t.emit(BR, 0, slot, 0, 0, MARK[kind], 0, 0);
   t.end();
 }
 
@@ -48,21 +65,14 @@ export const LOWER_BRANCH: { readonly [name: string]: Lower } = {
     const bit = ((w >>> 31) << 5) | ((w >>> 19) & 31);
     branchIf(t, TBZ[(w >>> 24) & 1]!, rd(w), bit, sign((w >>> 5) & 0x3fff, 14) * 4);
   },
-  BR: (w, t) => {
-    t.emit(BR, 0, rn(w), 0, 0, 0, 0, 0);
-    t.end();
-  },
+  BR: (w, t) => branchTo(t, rn(w), 'jump', rn(w)),
   BLR: (w, t) => {
     // The target may be X30 itself.
     t.emit(MOV, SLOT_T0, rn(w), 0, 0, 0, 0, 0);
     link(t);
-    t.emit(BR, 0, SLOT_T0, 0, 0, 1, 0, 0);
-    t.end();
+    branchTo(t, SLOT_T0, 'call', rn(w));
   },
-  RET: (w, t) => {
-    t.emit(BR, 0, rn(w), 0, 0, 2, 0, 0);
-    t.end();
-  },
+  RET: (w, t) => branchTo(t, rn(w), 'return', rn(w)),
   ERET: host,
   DRPS: host,
   SVC: host,

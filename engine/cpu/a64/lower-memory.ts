@@ -2,6 +2,7 @@ import { SLOT_T0 } from '../helpers/layout.ts';
 import { uop } from '../uops.ts';
 import { ATOMICS } from './lower-atomic.ts';
 import { extended } from './lower-data.ts';
+import { PAUTH_LOADS } from './lower-pauth.ts';
 import { dest, type Lower, type Lowering, ra, rd, regSp, rm, rn, sign } from './lowering.ts';
 import { expandStructure } from './simd-structure.ts';
 
@@ -250,6 +251,7 @@ const ACCESSES: { readonly [name: string]: Lower } = {
   LDAPUR: orderedUnscaled,
   STLUR: orderedUnscaled,
   ...ATOMICS,
+  ...PAUTH_LOADS,
 };
 
 /** CheckSPAlignment comes first in all of them but prefetches. */

@@ -33,6 +33,9 @@ export interface Lowering {
   readonly checksAlignment: boolean;
   /** PSTATE.UAO at EL1: unprivileged loads and stores are done as others. */
   readonly overridesUser: boolean;
+  /** FEAT_BTI: PSTATE.BTYPE is kept; the page is guarded. */
+  readonly keepsBranchType: boolean;
+  readonly isGuarded: boolean;
   /** SP is about to be used as a base: emits the check that SCTLR_ELx.SA asks for, unless it was done before. */
   checkStack(): void;
 }

@@ -1,5 +1,6 @@
 import type { CpuConfig } from '../cpu-models.ts';
 import {
+  SYS_APIAKEYLO,
   SYS_CPACR_EL1,
   SYS_ELR_EL1,
   SYS_ESR_EL1,
@@ -18,7 +19,7 @@ import {
 } from '../helpers/layout.ts';
 import { sysregKey } from './sysreg-key.ts';
 import { SLOT_CONTEXTIDR_EL1, SLOT_DISR_EL1, SLOT_SCXTNUM_EL0, SLOT_SCXTNUM_EL1 } from './sysreg-slots.ts';
-import { FP, SCXTNUM, TACR, TCPAC, TIDCP, TLOR, UMA, VM_CONTROLS } from './sysreg-traps.ts';
+import { APK, FP, SCXTNUM, TACR, TCPAC, TIDCP, TLOR, UMA, VM_CONTROLS } from './sysreg-traps.ts';
 import type { El, SpecialRegister, SysregDefinition, TrapRule } from './sysreg-types.ts';
 
 export const ALL_BITS = 0xffff_ffff_ffff_ffffn;
@@ -63,6 +64,37 @@ function control(
   return slot === undefined ? { ...base, constant: 0n } : { ...base, slot, ...more };
 }
 
+/** Keys of pointer authentication, in two halves each. */
+function keyRegisters(): SysregDefinition[] {
+  return ['APIA', 'APIB', 'APDA', 'APDB', 'APGA'].flatMap((name, i) =>
+    ['Lo', 'Hi'].map(
+      (half, j): SysregDefinition => ({
+        name: `${name}Key${half}_EL1`,
+        key: sysregKey(3, 0, 2, 1 + (i >> 1), (i & 1) * 2 + j),
+        read: 1,
+        write: 1,
+        slot: SYS_APIAKEYLO + i * 2 + j,
+        traps: APK,
+        ...feature('FEAT_PAuth'),
+      }),
+    ),
+  );
+}
+
+/** FEAT_RNG: random numbers are an input of the machine, and there always is one (PSTATE.NZCV = 0). */
+function randomNumbers(): SysregDefinition[] {
+  return ['RNDR', 'RNDRRS'].map((name, op2) => ({
+    name,
+    key: sysregKey(3, 3, 2, 4, op2),
+    read: 0,
+    get: (context) => {
+      context.writeSpecial('NZCV', 0n);
+      return context.random();
+    },
+    ...feature('FEAT_RNG'),
+  }));
+}
+
 /** PSTATE, control, translation, exception and thread registers of EL1 and EL0. */
 export const EL1_REGISTERS: readonly SysregDefinition[] = [
   control('SCTLR_EL1', sysregKey(3, 0, 1, 0, 0), SYS_SCTLR_EL1, {
@@ -82,6 +114,8 @@ export const EL1_REGISTERS: readonly SysregDefinition[] = [
   },
   control('TTBR0_EL1', sysregKey(3, 0, 2, 0, 0), SYS_TTBR0_EL1, { effect: 'translation' }),
   control('TTBR1_EL1', sysregKey(3, 0, 2, 0, 1), SYS_TTBR1_EL1, { effect: 'translation' }),
+  ...keyRegisters(),
+  ...randomNumbers(),
   control('TCR_EL1', sysregKey(3, 0, 2, 0, 2), SYS_TCR_EL1, { effect: 'translation' }),
   { name: 'SPSR_EL1', key: sysregKey(3, 0, 4, 0, 0), read: 1, write: 1, slot: SYS_SPSR_EL1 },
   { name: 'ELR_EL1', key: sysregKey(3, 0, 4, 0, 1), read: 1, write: 1, slot: SYS_ELR_EL1 },

@@ -236,6 +236,30 @@ export const SCXTNUM: readonly TrapRule[] = [
     needs: 'el3',
   },
 ];
+/** APK of HCR_EL2 and SCR_EL3: the keys of pointer authentication. */
+export const APK: readonly TrapRule[] = [
+  {
+    from: [1],
+    on: 'rw',
+    slot: SYS_HCR_EL2,
+    mask: bits(40),
+    pass: 'all',
+    target: 2,
+    ec: EC_SYSREG,
+    needs: 'el2',
+    nonSecureOnly: true,
+  },
+  {
+    from: [1, 2],
+    on: 'rw',
+    slot: SYS_SCR_EL3,
+    mask: bits(16),
+    pass: 'all',
+    target: 3,
+    ec: EC_SYSREG,
+    needs: 'el3',
+  },
+];
 /** TCPAC: CPACR_EL1 (and CPTR_EL2 to EL3). */
 export const TCPAC: readonly TrapRule[] = [
   {

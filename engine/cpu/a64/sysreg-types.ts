@@ -96,6 +96,8 @@ export interface SysregContext {
   el(): number;
   /** PSTATE.SP. */
   spsel(): number;
+  /** 64 random bits: an input, to be asked for only when the guest asks. */
+  random(): bigint;
   /** Exact virtual time at the current instruction. */
   now(): Ns;
   readSpecial(name: SpecialRegister): bigint;

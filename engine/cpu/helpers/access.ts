@@ -4,12 +4,12 @@
  * was before the instruction.
  */
 import {
-  CPU_ADDR, CPU_CONTEXT, CPU_DATA, CPU_EL, CPU_EXIT, CPU_EXCLUSIVE, CPU_EXCLUSIVE_ADDR, CPU_EXCLUSIVE_SIZE,
+  CPU_ADDR, CPU_CONTEXT, CPU_CONTEXT_GUARDED, CPU_DATA, CPU_EL, CPU_EXIT, CPU_EXCLUSIVE, CPU_EXCLUSIVE_ADDR, CPU_EXCLUSIVE_SIZE,
   CPU_FAULT, CPU_FAULT_ISS, CPU_SYSREGS, CPU_TLB, SYS_TCR_EL1,
 } from "./layout";
 import {
   ACC_ALIGNED, ACC_SINGLE, ACC_UNPRIVILEGED, EXIT_FAULT, EXIT_NO_MEMORY, EXIT_SINGLE, EXIT_WATCH,
-  FAULT_SP_ALIGNMENT,
+  ATTR_GUARDED, FAULT_BRANCH_TARGET, FAULT_SP_ALIGNMENT,
   FRAME_CODE, FRAME_DIRTY, FRAME_SHARED, FRAME_SLOW_STORES, FRAME_TABLE,
   FRAME_WRITABLE_CACHED, G_BREAK_COUNT, G_BREAK_LIST, G_CODE_TABLES, G_FRAMES, G_FRAME_PAGES, G_WALK_UPDATE, G_WALK_UPDATE_AT, G_STAT_SLOW, G_WALK_ATTRS, G_WALK_PA, G_ZERO_FRAME,
   RADIX_READ_ONLY, RADIX_UNTOUCHED, TLB_ENTRIES, TLB_FETCH, TLB_SET, TLB_WRITE, G_CODE_TABLE_STRIDE,
@@ -437,6 +437,12 @@ export function sp_alignment_fault(cpu: usize): void {
   store<u32>(cpu, EXIT_FAULT, CPU_EXIT);
 }
 
+/** FEAT_BTI: the last branch may not have come here. */
+export function branch_target_fault(cpu: usize, btype: u32): void {
+  store<u32>(cpu, FAULT_BRANCH_TARGET | btype, CPU_FAULT);
+  store<u32>(cpu, EXIT_FAULT, CPU_EXIT);
+}
+
 /* ------------------------------------------------------------------ instruction fetch */
 
 /** False: the page has breakpoints, and this frame's blocks may run past them; the host side has to look. */
@@ -463,8 +469,13 @@ export function fetch_block(cpu: usize, va: u64): u32 {
   const entry = radixEntry(load<u64>(G_WALK_PA));
   if (entry <= 1) return 0;
   const frame = entry & ~RADIX_READ_ONLY;
+  let context = load<u32>(cpu, CPU_CONTEXT);
+  if (load<u32>(G_WALK_ATTRS) & ATTR_GUARDED) {
+    context = load<u32>(cpu, CPU_CONTEXT_GUARDED);
+    if (context == 0xffffffff) return 0;
+  }
   const table = load<u32>(
-    load<u32>(G_CODE_TABLES) + load<u32>(cpu, CPU_CONTEXT) * load<u32>(G_CODE_TABLE_STRIDE) + ((frame - load<u32>(G_FRAMES)) >> 12 << 2),
+    load<u32>(G_CODE_TABLES) + context * load<u32>(G_CODE_TABLE_STRIDE) + ((frame - load<u32>(G_FRAMES)) >> 12 << 2),
   );
   if (table == 0) return 0;
   if (load<u32>(G_BREAK_COUNT) && !isCut(va, frame)) return 0;

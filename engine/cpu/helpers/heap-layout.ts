@@ -55,6 +55,7 @@ export const TRANSLATION_LVA = 64;
 export const TRANSLATION_LPA = 128;
 export const TRANSLATION_LPA2 = 256;
 export const TRANSLATION_BTI = 512;
+export const TRANSLATION_PAUTH = 1024;
 /** A walk that asks for a change of the descriptor it ended at: its place (u32, 0 none), and the new value (u64). */
 export const G_WALK_UPDATE_AT = 0x000f00f4;
 export const G_WALK_UPDATE = 0x000f00f8;
@@ -113,6 +114,8 @@ export const EXIT_NO_BLOCK = 2;
 /** A memory access faulted: CPU_FAULT (DFSC and flags), CPU_ADDR. */
 /** In CPU_FAULT with EXIT_FAULT: not a data abort but an SP alignment fault. */
 export const FAULT_SP_ALIGNMENT = 0x100;
+/** Likewise: a branch to where none may go, with PSTATE.BTYPE in bits 1:0. */
+export const FAULT_BRANCH_TARGET = 0x200;
 export const EXIT_FAULT = 3;
 /** The instruction at CPU_PC has an effect outside memory and must run as a block of its own. */
 export const EXIT_SINGLE = 4;

@@ -4,6 +4,7 @@ export * from "./memory";
 export * from "./mmu";
 export * from "./access";
 export * from "./atomics";
+export * from "./pauth";
 export * from "./fp-vector";
 export * from "./fp-vector-convert";
 export * from "./fp-later";

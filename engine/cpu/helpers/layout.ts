@@ -69,6 +69,14 @@ export const CPU_IRQ = 0x1d8;
 export const CPU_FLAG_KIND = 0x1dc;
 export const CPU_FLAG_A = 0x1e0;
 export const CPU_FLAG_B = 0x1e8;
+/**
+ * FEAT_BTI: PSTATE.BTYPE as the last indirect branch of this run set it (u32), and CPU_BUDGET after that branch (i32):
+ * it holds until the next instruction has been charged for. Between runs PSTATE.BTYPE is in CPU_PSTATE.
+ */
+export const CPU_BTYPE = 0x1f0;
+export const CPU_BTYPE_AT = 0x1f4;
+/** Like CPU_CONTEXT, for guarded pages; all ones: none has been met. */
+export const CPU_CONTEXT_GUARDED = 0x1f8;
 /** Floating point control and status (u32 each), architectural layout. */
 export const CPU_FPCR = 0x1c8;
 export const CPU_FPSR = 0x1cc;
@@ -128,5 +136,7 @@ export const SYS_CPTR_EL2 = 42;
 export const SYS_CPTR_EL3 = 43;
 export const SYS_MDSCR_EL1 = 44;
 export const SYS_TTBR1_EL2 = 45;
+/** Keys of pointer authentication: APIA, APIB, APDA, APDB, APGA, each as low half, then high half. */
+export const SYS_APIAKEYLO = 46;
 /** First index free for the table in a64/sysregs.ts to hand out. */
 export const SYS_FIRST_FREE = 64;

@@ -15,7 +15,7 @@ import {
   PT_LIST_MAX, TABLE_IDLE, TABLE_IDLE_MAX, G_STAT_FLUSHES, G_STAT_PAGE_FLUSHES, G_STAT_REFILLS,
   FRAME_TABLE, FRAME_WRITABLE_CACHED, ATTR_SH, ATTR_MAIR, ATTR_GUARDED, G_TRANSLATION_FEATURES, G_WALK_UPDATE, G_WALK_UPDATE_AT,
   TRANSLATION_BTI, TRANSLATION_E0PD, TRANSLATION_HA, TRANSLATION_HD, TRANSLATION_HPDS, TRANSLATION_LPA2, TRANSLATION_LVA,
-  TRANSLATION_PAN, TRANSLATION_TTST,
+  TRANSLATION_PAN, TRANSLATION_PAUTH, TRANSLATION_TTST,
   TLB_BITS, TLB_ENTRIES, TLB_BYTES, TLB_WRITE, TLB_FETCH, TLB_SET, TLB_BANK, BANK_INFO, G_BANKS, G_BANK_INFO, G_BANK_CLOCK, G_FRAME_WRITER, G_ZERO_FRAME,
 } from "./heap-layout";
 import { frameForRead, flagsAddress } from "./memory";
@@ -423,7 +423,9 @@ export function walk(cpu: usize, vaIn: u64, el: u32, access: u32, track: bool): 
   const tcr = sysreg(cpu, regime == 1 ? SYS_TCR_EL1 : regime == 2 ? SYS_TCR_EL2 : SYS_TCR_EL3);
   const paBits = load<u32>(G_PA_BITS);
   const upper: bool = regime == 1 && ((vaIn >> 55) & 1) != 0;
-  const tbi: bool = regime == 1 ? bit(tcr, upper ? 38 : 37) : bit(tcr, 20);
+  let tbi: bool = regime == 1 ? bit(tcr, upper ? 38 : 37) : bit(tcr, 20);
+  // FEAT_PAuth: TBID keeps tags for data alone.
+  if (access == ACCESS_FETCH && features & TRANSLATION_PAUTH && bit(tcr, regime == 1 ? (upper ? 52 : 51) : 29)) tbi = false;
   store<u32>(G_WALK_UPDATE_AT, 0);
 
   if (!(sctlr & 1)) {

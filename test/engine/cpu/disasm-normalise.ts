@@ -119,6 +119,9 @@ function isUnpredictableAccess(word: number): boolean {
 /** Why a word is an instruction here, and data for capstone; undefined if there is no reason. */
 export function onlyHere(word: number): string | undefined {
   if (isUnpredictableAccess(word)) return 'CONSTRAINED UNPREDICTABLE registers';
+  // LDRAA and LDRAB into their own base, written back
+  const isOwnBase = (word & 31) === ((word >>> 5) & 31) && (word & 31) !== 31;
+  if ((word & 0xff20_0c00) >>> 0 === 0xf820_0c00 && isOwnBase) return 'CONSTRAINED UNPREDICTABLE registers';
   // Load/store exclusive and ordered
   if ((word & 0x3f000000) >>> 0 === 0x08000000) {
     const isPair = field(word, 21, 1) === 1;

@@ -106,6 +106,7 @@ export class SysregMachine {
       el: () => this.el,
       spsel: () => this.spsel,
       now: () => this.time.now(),
+      random: () => 0x0123_4567_89ab_cdefn,
       readSpecial: (name) => this.specials.get(name) ?? 0n,
       writeSpecial: (name, value) => this.specials.set(name, value),
       pendingInterrupts: () => 0,
