@@ -142,7 +142,15 @@ export function checkAccelerator(option: string, text: string): void {
   if (name !== 'tcg') throw new OptionError(`${option} ${name}: ${refusal}`);
 }
 
-const CPU_PROPERTIES = ['model', 'aarch64', 'pmu'];
+/** Properties of QEMU's max of which virtrace has one value: saying it changes nothing, another is refused. */
+const MAX_PROPERTIES: { readonly [name: string]: { readonly value: boolean; readonly otherwise: string } } = {
+  sve: { value: false, otherwise: 'virtrace has no SVE yet' },
+  sme: { value: false, otherwise: 'virtrace has no SME yet' },
+  pauth: { value: true, otherwise: 'max always has pointer authentication' },
+  'pauth-impdef': { value: false, otherwise: 'virtrace has the architected algorithm' },
+  lpa2: { value: true, otherwise: 'max always has it' },
+};
+const CPU_PROPERTIES = ['model', 'aarch64', 'pmu', ...Object.keys(MAX_PROPERTIES)];
 /** CPU properties of QEMU's for these types. */
 const REFUSED_CPU_PROPERTIES: { readonly [name: string]: string } = {
   cfgend: 'virtrace resets every CPU to little endian',
@@ -154,11 +162,6 @@ const REFUSED_CPU_PROPERTIES: { readonly [name: string]: string } = {
   'mp-affinity': 'it follows from the CPU number',
   neon: 'it is always there',
   vfp: 'it is always there',
-  pauth: 'max has it, with the architected algorithm, and no other type does',
-  'pauth-impdef': 'virtrace has the architected algorithm',
-  sve: 'virtrace has no SVE yet',
-  sme: 'virtrace has no SME yet',
-  lpa2: 'max has it, and no other type does',
   'reset-cbar': 'it follows from the board',
   rvbar: 'it follows from the board',
   'psci-conduit': 'it follows from the board',
@@ -189,6 +192,13 @@ export function readCpuOption(text: string | undefined, machine: VirtMachine): V
     throw new OptionError(`-cpu ${model}: unknown CPU type; allowed are ${available.join(', ')}`);
   }
   if (known.refusal !== undefined) throw new OptionError(`-cpu ${model}: ${known.refusal}`);
+  for (const [name, { value, otherwise }] of Object.entries(MAX_PROPERTIES)) {
+    const text = values.get(name);
+    if (text === undefined) continue;
+    if (model !== 'max') throw new OptionError(`-cpu ${model},${name}=: only max has this property`);
+    if (parseOnOff(`-cpu ${name}`, text) !== value)
+      throw new OptionError(`-cpu max,${name}=${text}: ${otherwise}`);
+  }
   const pmu = values.get('pmu');
   if (pmu !== undefined && parseOnOff('-cpu pmu', pmu) && notYet.pmu !== undefined) {
     throw new OptionError(`-cpu ${model},pmu=on: ${notYet.pmu.message}`);

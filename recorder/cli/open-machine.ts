@@ -12,10 +12,14 @@ import { HelpAnswer, OptionError } from './errors.ts';
 import type { CommandIo } from './io.ts';
 import type { FileRequest, MachineRequest } from './machine-request.ts';
 
-/** A machine with nothing to run is what QEMU gives, too; but hardly what was meant. */
-export function warnIfEmpty({ kernel, firmware }: MachineRequest, io: CommandIo): void {
+/** What is taken, but hardly does what was meant. */
+export function warnOfGaps({ kernel, firmware, config }: MachineRequest, io: CommandIo): void {
+  // An empty machine is what QEMU gives, too.
   if (kernel === undefined && firmware === undefined) {
     io.error('warning: neither -kernel nor -bios is given, so the CPU starts in empty flash');
+  }
+  if (firmware !== undefined && config.acpi) {
+    io.error('warning: virtrace makes no ACPI and SMBIOS tables yet; the device tree describes the board');
   }
 }
 

@@ -15,7 +15,7 @@ import { LiveGdb, readLiveGdb } from './gdb-service.ts';
 import type { CommandIo } from './io.ts';
 import { readNumber, readWord } from './key-values.ts';
 import { type MachineRequest, readMachineRequest } from './machine-request.ts';
-import { dumpDeviceTree, type OpenedMachine, openMachine, warnIfEmpty } from './open-machine.ts';
+import { dumpDeviceTree, type OpenedMachine, openMachine, warnOfGaps } from './open-machine.ts';
 import type { RawOptions } from './raw-options.ts';
 
 /** A killed recorder loses at most about this much host time. */
@@ -53,7 +53,7 @@ export async function recordCommand(raw: RawOptions, io: CommandIo): Promise<num
   const network = new Network(machine.networks);
   try {
     dumpDeviceTree(machine, opened);
-    warnIfEmpty(machine, io);
+    warnOfGaps(machine, io);
     await network.open();
     return await record(raw, machine, request, opened, network, io);
   } finally {

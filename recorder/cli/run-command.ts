@@ -9,7 +9,7 @@ import { EXIT } from './errors.ts';
 import { LiveGdb, readLiveGdb } from './gdb-service.ts';
 import type { CommandIo } from './io.ts';
 import { readMachineRequest } from './machine-request.ts';
-import { dumpDeviceTree, openMachine, warnIfEmpty } from './open-machine.ts';
+import { dumpDeviceTree, openMachine, warnOfGaps } from './open-machine.ts';
 import type { RawOptions } from './raw-options.ts';
 
 /** `virtrace run` */
@@ -20,7 +20,7 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
   const network = new Network(request.networks);
   try {
     dumpDeviceTree(request, opened);
-    warnIfEmpty(request, io);
+    warnOfGaps(request, io);
     await network.open();
     const { running, limit, characters } = request;
     let say = (line: string): void => io.talk(`${line}\n`);

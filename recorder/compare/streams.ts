@@ -75,6 +75,7 @@ export function readStreams(reader: SyncTraceReader, maps: RegisterMaps, chosen:
   const open = new Map<string, OpenStream>();
   const lines = new Map<string, OpenLine>();
   let elements = 0;
+  let full = false;
   let comparedTo: number | undefined;
   const add = (
     key: StreamKey,
@@ -86,7 +87,10 @@ export function readStreams(reader: SyncTraceReader, maps: RegisterMaps, chosen:
     const name = streamName(key);
     let stream = open.get(name);
     if (stream === undefined) {
-      if (open.size >= MAX_STREAMS) return;
+      if (open.size >= MAX_STREAMS) {
+        full = true;
+        return;
+      }
       stream = {
         key,
         hashes: new Column(),
@@ -115,7 +119,10 @@ export function readStreams(reader: SyncTraceReader, maps: RegisterMaps, chosen:
   const print = (event: TraceEvent & { kind: 'output' }): void => {
     let line = lines.get(event.device);
     if (line === undefined) {
-      if (lines.size >= MAX_STREAMS) return;
+      if (lines.size >= MAX_STREAMS) {
+        full = true;
+        return;
+      }
       line = { bytes: [], position: event.position, ordinal: event.ordinal };
       lines.set(event.device, line);
     }
@@ -152,7 +159,7 @@ export function readStreams(reader: SyncTraceReader, maps: RegisterMaps, chosen:
         else take(event);
       }
       read += batch.length;
-      if (elements >= MAX_ELEMENTS || read >= MAX_EVENTS) {
+      if (full || elements >= MAX_ELEMENTS || read >= MAX_EVENTS) {
         comparedTo = batch.at(-1)!.position;
         return;
       }

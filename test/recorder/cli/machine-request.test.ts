@@ -23,6 +23,12 @@ function refusal(raw: RawOptions): string {
 }
 
 describe('readMachineRequest', () => {
+  it('takes properties of max that say what it is anyway', () => {
+    expect(request({ cpu: 'max,sve=off,sme=off,pauth=on,pauth-impdef=off,lpa2=on' }).config.cpu).toEqual(
+      request({ cpu: 'max' }).config.cpu,
+    );
+  });
+
   it('gives the board with its defaults', () => {
     const { config, rtc, reboot } = request({});
     expect(config).toMatchObject({
@@ -198,8 +204,13 @@ describe('readMachineRequest', () => {
       '-cpu cortex-a99: unknown CPU type; allowed are cortex-a35, cortex-a53, cortex-a57, cortex-a72, cortex-a76, neoverse-n1, max',
     ],
     [{ cpu: 'cortex-a15' }, /^-cpu cortex-a15: virtrace has no AArch32 yet/],
-    [{ cpu: 'cortex-a57,foo=1' }, "-cpu: unknown key 'foo'; allowed are model, aarch64, pmu"],
-    [{ cpu: 'cortex-a57,sve=on' }, '-cpu sve=: QEMU has it, virtrace does not: virtrace has no SVE yet'],
+    [
+      { cpu: 'cortex-a57,foo=1' },
+      "-cpu: unknown key 'foo'; allowed are model, aarch64, pmu, sve, sme, pauth, pauth-impdef, lpa2",
+    ],
+    [{ cpu: 'cortex-a57,sve=off' }, '-cpu cortex-a57,sve=: only max has this property'],
+    [{ cpu: 'max,sve=on' }, '-cpu max,sve=on: virtrace has no SVE yet'],
+    [{ cpu: 'max,pauth=off' }, '-cpu max,pauth=off: max always has pointer authentication'],
     [{ smp: '9' }, '-smp 9: GICv2 allows at most 8 CPUs; use -M gic-version=3'],
     [{ m: '512.5' }, /^-m size: '512.5' is a fraction/],
     [{ m: '1T' }, 'accepted'],
