@@ -191,6 +191,25 @@ function featureSection(): string[] {
   ];
 }
 
+/** Every feature that some model has, and which models announce it. */
+function announcedSection(): string[] {
+  const byModel = CPU_MODEL_NAMES.map(
+    (model) => makeCpuConfig({ ...CONFIG, model, cpuCount: 1, gicVersion: 3, peripheralBase: 0 }).features,
+  );
+  const all = [...new Set(byModel.flatMap((features) => [...features]))].sort();
+  return [
+    '## All features, by CPU model',
+    '',
+    'As the ID registers announce them; what they announce works, unless the limits in README.md name it. Those of EL2, EL3',
+    'and AArch32 are here because the real CPUs have them; machines have EL1 and EL0 in AArch64.',
+    '',
+    `| feature | ${CPU_MODEL_NAMES.join(' | ')} |`,
+    `|---|${CPU_MODEL_NAMES.map(() => ':-:|').join('')}`,
+    ...all.map((name) => `| ${name} | ${byModel.map((f) => (f.has(name) ? 'yes' : '')).join(' | ')} |`),
+    '',
+  ];
+}
+
 function page(counts: ReadonlyMap<string, number>): string {
   const total = [...counts.values()].reduce((sum, n) => sum + n, 0);
   const compared = A64_ENCODINGS.filter((e) => (counts.get(e.name) ?? 0) > 0).length;
@@ -207,6 +226,7 @@ function page(counts: ReadonlyMap<string, number>): string {
     'registers with side effects do. A class that says both does the frequent cases in the first way.',
     '',
     ...featureSection(),
+    ...announcedSection(),
   ];
   for (const [title, encodings] of GROUPS) {
     lines.push(`## ${title}`, '', ...groupTable(encodings, counts), '');
