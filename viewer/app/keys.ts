@@ -4,8 +4,8 @@ import { TABS } from './view-state.ts';
 /** What a key means on the page; help.ts lists them. True if it meant something. */
 export function pressKey(app: App, event: KeyboardEvent): boolean {
   const target = event.target as Element | null;
-  // A dialog closes itself.
-  if (target?.closest('dialog') != null) return false;
+  // An open dialog takes its keys itself; the focus stays in a closed one until the page is drawn again.
+  if (target?.closest('dialog[open]') != null) return false;
   if (target?.closest('input, textarea, select') !== null && event.key !== 'Escape') return false;
   if (event.ctrlKey || event.metaKey || event.altKey) return false;
   const { timeline, store } = app;

@@ -169,8 +169,10 @@ export const EXTENSION_CLASSES: readonly FormatClass[] = [
   { pattern: '11010101 00000011 0011 x:4 111 11111', format: plain('sb', '') },
   { pattern: '11010101 00000 x:3 0100 x:4 x:3 11111', format: BRANCH_FORMATS.MSR_imm! },
   { pattern: '1 0 1 11010000 x:6 00001 x:5 0 x:4', format: plain('rmif', '<Xn>, <#15:6>, <#0:4>') },
-  { pattern: '0 0 1 11010000 000000 0 0010 x:5 0 1101', format: plain('setf8', '<Wn>') },
-  { pattern: '0 0 1 11010000 000000 1 0010 x:5 0 1101', format: plain('setf16', '<Wn>') },
+  {
+    pattern: '0 0 1 11010000 000000 x:1 0010 x:5 0 1101',
+    format: (word, address) => plain(field(word, 14, 1) === 0 ? 'setf8' : 'setf16', '<Wn>')(word, address),
+  },
   // FEAT_FCMA, FEAT_JSCVT
   {
     pattern: `0 x:1 1 01110 x:2 0 x:5 1 10 x:2 1 ${RN_RD}`,
