@@ -140,6 +140,8 @@ export class Generator {
     if (this.#features.has('FEAT_PAuth')) {
       // EnDB, EnDA, EnIB, EnIA; TBID0, TBID1
       for (const bit of [13, 27, 30, 31]) if (random.chance(70)) sctlr |= 1n << BigInt(bit);
+      // With none enabled, QEMU's XPAC does nothing (`xpac-disabled` in differences.ts).
+      if ((sctlr & 0xc800_2000n) === 0n) sctlr |= 1n << 13n;
       if (random.chance(50)) tcr |= 3n << 51n;
       // See `pac-one-tagged-half`.
       if (((tcr >> 37n) & 3n) % 3n !== 0n) tcr |= 3n << 37n;
