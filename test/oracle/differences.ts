@@ -6,7 +6,7 @@ import { announced } from '../../engine/cpu/cpu-announced.ts';
 import { featuresOf } from '../../engine/cpu/cpu-features.ts';
 import { CPU_MODEL_DATA, type CpuModelName } from '../../engine/cpu/cpu-model-data.ts';
 import type { Case } from './batch.ts';
-import { CASE, RESULT } from './layout.ts';
+import { RESULT } from './layout.ts';
 
 /**
  * Where QEMU 7.2 departs from the Arm pseudocode, or chooses differently among what the architecture allows:
@@ -22,14 +22,14 @@ export interface KnownDifference {
   /** CPUs it concerns; all without it. */
   readonly cpus?: readonly string[];
   /**
-   * `never`: such words are not generated. `correct`: the word ends its case, and the record QEMU leaves is
-   * corrected to what the architecture says.
+   * `never`: such words are not generated. `correct`: the word ends its case, no branch goes past it, and the
+   * record QEMU leaves is corrected to what the architecture says.
    */
   readonly treatment:
     | { readonly kind: 'never' }
     | {
         readonly kind: 'correct';
-        readonly correct: (result: Uint32Array, word: number, start: Uint32Array, maySkip: boolean) => void;
+        readonly correct: (result: Uint32Array, word: number) => void;
       };
 }
 
@@ -55,6 +55,9 @@ export function unknownAfterAbort(word: number): number[] {
 
 /** MSR DAIFSet and DAIFClr (immediate). */
 const isDaifImmediate = (word: number): boolean => (word & 0xffff_f0df) >>> 0 === 0xd503_40df;
+
+/** Whether the case came to the SVC at its end, and so executed its last word. */
+const isEnd = (result: Uint32Array): boolean => result[RESULT.esr]! >>> 26 === 0x15;
 
 /** Models with FEAT_FP16, whose additional classes QEMU decodes too generously. */
 const WITH_HALF = ['cortex-a76', 'neoverse-n1', 'max'];
@@ -102,12 +105,9 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     words: (_, encoding) => encoding === 'FCVTZS_fixed_scalar_h',
     treatment: {
       kind: 'correct',
-      correct: (result, word, start, maySkip) => {
+      correct: (result, word) => {
         const at = RESULT.v + 4 * (word & 31);
-        // A branch may have gone past the word: then the register is not what the word leaves, or as it was.
-        const isSigned = result[at]! >>> 16 === 0xffff && [1, 2, 3].every((i) => result[at + i] === 0);
-        const isNew = !maySkip || result[at] !== start[CASE.v + 4 * (word & 31)];
-        if (isSigned && isNew && result[RESULT.esr]! >>> 26 === 0x15) result[at]! &= 0xffff;
+        if (isEnd(result)) result[at]! &= 0xffff;
       },
     },
   },
@@ -123,10 +123,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
         const at = RESULT.v + 4 * ((word >>> 5) & 31);
         const [low, high] = [result[at]!, result[at + 1]!];
         const isFlushed = (low | high) !== 0 && high < 1 << 20 && (result[RESULT.fpcr]! & (1 << 24)) !== 0;
-        // A branch may have gone past the word, which leaves 0 in W[d] and NZCV = 0100.
-        const isLeft = result[RESULT.spsr]! >>> 28 === 4 && result[RESULT.x + 2 * (word & 31)] === 0;
-        const isRun = (word & 31) === 31 ? result[RESULT.spsr]! >>> 28 === 4 : isLeft;
-        if (isFlushed && isRun && result[RESULT.esr]! >>> 26 === 0x15) result[RESULT.spsr]! &= ~(1 << 30);
+        if (isFlushed && isEnd(result)) result[RESULT.spsr]! &= ~(1 << 30);
       },
     },
   },
@@ -254,14 +251,13 @@ export function correctResult(cpu: string, c: Case, result: Uint32Array, pc: num
   if ((ec === 0x20 || ec === 0x21) && (result[RESULT.elr]! & 3) !== 0) result[RESULT.esr] = 0x8a00_0000;
   // PSTATE.BTYPE: see `btype-saved`.
   if (!SAVES_BTYPE.has(ec)) result[RESULT.spsr]! &= ~(3 << 10);
-  const at = (result[RESULT.elr]! - (pc >>> 0)) >>> 2;
+  // SVC leaves the address after itself.
+  const at = (result[RESULT.elr]! - (pc >>> 0) - (isEnd(result) ? 4 : 0)) >>> 2;
   const word = c.words[Math.min(at, c.words.length - 1)];
   if (word === undefined) return;
-  // Group of branches, exceptions and system instructions (C4.1): one before the last word may have gone past it.
-  const maySkip = c.words.slice(0, -1).some((w) => (w & 0x1c00_0000) === 0x1400_0000);
   for (const d of KNOWN_DIFFERENCES) {
     if (d.treatment.kind === 'correct' && concerns(d, cpu, word, encodingName(word)))
-      d.treatment.correct(result, word, c.record, maySkip);
+      d.treatment.correct(result, word);
   }
 }
 

@@ -50,7 +50,7 @@ const FLOATING = names(FP_ENCODINGS);
 
 const NOP = 0xd503_201f;
 
-const JUMPS = new Set(['B', 'BL', 'B_cond', 'CBZ', 'TBZ', 'BR', 'BLR', 'RET', 'ERET']);
+const JUMPS = /^(B|BL|B_cond|CBZ|TBZ|BRA?|BRAZ|BLRA?|BLRAZ|RETA?|ERETA?)$/;
 
 /** Fields that may name a destination. */
 const DESTINATIONS = ['Rd', 'Rt', 'Rt2', 'Rs'];
@@ -337,7 +337,7 @@ class CaseMaker {
   #put(e: CompiledEncoding, index: number, word: number): void {
     if (this.#g.onlyLast(e, word)) {
       // What is corrected must have been executed: no branch may have gone past it.
-      if (this.#classes.some((i) => JUMPS.has(this.#g.encodings[i]?.name ?? ''))) return;
+      if (this.#classes.some((i) => JUMPS.test(this.#g.encodings[i]?.name ?? ''))) return;
       this.#closed = true;
       // Branches already know how long the case is.
       while (this.#words.length < this.#length - 1) this.#emit(NOP, this.#g.indexOf('HINT'));
