@@ -223,7 +223,11 @@ export class Virtqueue {
 
   /** False if the queue is as after a reset, so that nothing of it need be saved. */
   get dirty(): boolean {
-    return this.desc !== 0 || this.size !== this.defaultSize || this.align !== 4096;
+    if (this.size !== this.defaultSize || this.align !== 4096) return true;
+    // A driver may install rings at address 0, which is none, and leave the others behind.
+    const { desc, avail, used } = this;
+    const left = [desc, avail, used, this.#availIndex, this.#usedIndex, this.#signalled, this.#inFlight];
+    return this.stalled || this.#signalledValid || left.some((value) => value !== 0);
   }
 
   save(): { [key: string]: StateValue } {

@@ -4,6 +4,7 @@ import { VirtioBlk } from '../../../../engine/devices/virtio/virtio-blk.ts';
 import { VirtioConsole } from '../../../../engine/devices/virtio/virtio-console.ts';
 import { MMIO } from '../../../../engine/devices/virtio/virtio-mmio-registers.ts';
 import { VirtioRng } from '../../../../engine/devices/virtio/virtio-rng.ts';
+import { Virtqueue } from '../../../../engine/devices/virtio/virtqueue.ts';
 import { Bench } from '../bench.ts';
 import { blockHeader, bringUp, type DriverQueue, EngineGuest } from './driver.ts';
 
@@ -174,4 +175,21 @@ describe.each([false, true])('virtio devices, modern: %s', (modern) => {
       expect(device.receiveCapacity()).toBe(0);
     });
   });
+});
+
+it('saves rings that a driver installs at address 0, which is none', () => {
+  const owner = {
+    dma: { read: () => false, write: () => false },
+    fail: () => {},
+    broken: false,
+    suspended: false,
+    hasFeature: () => false,
+    queueInterrupt: () => {},
+    turn: 0,
+    queueStalled: () => {},
+  };
+  const queue = new Virtqueue(owner, 0, 8);
+  expect(queue.dirty).toBe(false);
+  queue.install(0, 1, 0);
+  expect(queue.dirty).toBe(true);
 });
