@@ -1,5 +1,6 @@
 /** Events in words, for listings and for the report of a difference. */
 import type { MachineEvent } from '../../engine/base/events.ts';
+import { describeInputEvents } from '../../engine/devices/virtio/input-codes.ts';
 import { decodeAccess, type RegisterMaps } from '../../traces/index.ts';
 
 const HEX = (value: bigint | number): string => `0x${value.toString(16)}`;
@@ -45,6 +46,8 @@ export function describeEvent(event: MachineEvent, maps: RegisterMaps): string {
       return `${event.device} output ${showBytes(event.bytes)}`;
     case 'input': {
       const verb = event.mode === 'pull' ? 'answer' : 'input';
+      // Keys and pointer moves.
+      if (event.what === 'events') return `${event.device} ${verb} ${describeInputEvents(event.data)}`;
       return `${event.device} ${verb} ${event.what} ${showBytes(event.data)}`;
     }
     case 'dma':

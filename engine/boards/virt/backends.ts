@@ -5,6 +5,7 @@ import { VirtioBlk } from '../../devices/virtio/virtio-blk.ts';
 import { VirtioConsole } from '../../devices/virtio/virtio-console.ts';
 import type { VirtioBackend } from '../../devices/virtio/virtio-device.ts';
 import { VirtioGpu } from '../../devices/virtio/virtio-gpu.ts';
+import { type InputKind, VirtioInput } from '../../devices/virtio/virtio-input.ts';
 import { VirtioNet } from '../../devices/virtio/virtio-net.ts';
 import { VirtioRng } from '../../devices/virtio/virtio-rng.ts';
 import { OptionError } from '../option-error.ts';
@@ -17,6 +18,9 @@ export const VIRTIO_KINDS = [
   'virtio-rng',
   'virtio-balloon',
   'virtio-gpu',
+  'virtio-keyboard',
+  'virtio-mouse',
+  'virtio-tablet',
 ] as const;
 export type VirtioKind = (typeof VIRTIO_KINDS)[number];
 
@@ -74,7 +78,23 @@ export function makeBackend(device: DescribedDevice, ports: BackendPorts, queues
         width: Number(properties.xres ?? DEFAULT_SCREEN.width),
         height: Number(properties.yres ?? DEFAULT_SCREEN.height),
       });
+    case 'virtio-keyboard':
+    case 'virtio-mouse':
+    case 'virtio-tablet':
+      return new VirtioInput({
+        kind: kind.slice('virtio-'.length) as InputKind,
+        ...(properties.serial === undefined ? {} : { serial: serialOf(option, String(properties.serial)) }),
+      });
   }
+}
+
+/** A configuration answer of an input device has room for so much. */
+const INPUT_SERIAL_MAX = 128;
+
+function serialOf(option: string, serial: string): string {
+  const bytes = new TextEncoder().encode(serial).length;
+  if (bytes <= INPUT_SERIAL_MAX) return serial;
+  throw new OptionError(`${option},serial=: ${bytes} bytes; allowed are ${INPUT_SERIAL_MAX}`);
 }
 
 function macOf(option: string, text: string | number | boolean | undefined): Uint8Array {

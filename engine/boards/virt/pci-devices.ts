@@ -24,7 +24,10 @@ export interface PciDeviceType {
     | 'virtio-serial'
     | 'virtio-rng'
     | 'virtio-balloon'
-    | 'virtio-gpu';
+    | 'virtio-gpu'
+    | 'virtio-keyboard'
+    | 'virtio-mouse'
+    | 'virtio-tablet';
 }
 
 const text = (name: string, description: string): DeviceProperty => ({ name, description, type: 'text' });
@@ -96,6 +99,14 @@ export const PCI_DEVICE_TYPES: readonly PciDeviceType[] = [
       ...VIRTIO_PCI_PROPERTIES,
     ],
   },
+  ...(['keyboard', 'mouse', 'tablet'] as const).map(
+    (kind): PciDeviceType => ({
+      name: `virtio-${kind}-pci`,
+      description: `${kind}; --input gives it events`,
+      virtio: `virtio-${kind}`,
+      properties: [text('serial', 'serial number the guest sees'), ...VIRTIO_PCI_PROPERTIES],
+    }),
+  ),
   {
     name: 'pcie-root-port',
     description: 'port for one PCI Express device, which can be plugged while the guest runs',
@@ -193,6 +204,9 @@ export function busOf(device: PciDeviceConfig): string | undefined {
   return bus === undefined || bus === 'pcie.0' ? undefined : String(bus);
 }
 
+/** Without a legacy interface on any bus. */
+const MODERN_ONLY = /^virtio-(gpu|keyboard|mouse|tablet)-pci$/;
+
 /** What is wrong with the PCI devices of a configuration. */
 export function pciErrors(config: VirtConfig): string[] {
   const errors: string[] = [];
@@ -238,7 +252,7 @@ function propertyErrors(config: VirtConfig, device: PciDeviceConfig): string[] {
   range('num-queues', 1, 1024);
   range('xres', 16, 16_384);
   range('yres', 16, 16_384);
-  const isModernOnly = type === 'virtio-gpu-pci';
+  const isModernOnly = MODERN_ONLY.test(type);
   const modern = isModernOnly || busOf(device) !== undefined || properties['disable-legacy'] === true;
   if (properties.iommu_platform === true && !modern) {
     errors.push(

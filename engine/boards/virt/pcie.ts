@@ -43,6 +43,9 @@ const VIRTIO_IDENTITY = {
   'virtio-serial': { transitionalId: 0x1003, classCode: 0x07_80_00 },
   'virtio-rng': { transitionalId: 0x1005, classCode: 0x00_ff_00 },
   'virtio-gpu': { classCode: 0x03_80_00 },
+  'virtio-keyboard': { classCode: 0x09_00_00 },
+  'virtio-mouse': { classCode: 0x09_02_00 },
+  'virtio-tablet': { classCode: 0x09_80_00 },
 } as const;
 
 /** MSI-X vectors (devices.md 7.1). */
@@ -54,6 +57,9 @@ function vectorsOf(config: VirtConfig, kind: keyof typeof VIRTIO_IDENTITY, queue
     case 'virtio-net':
       return hasTrait(config.machine, 'netFourVectors') ? 4 : 3;
     case 'virtio-serial':
+    case 'virtio-keyboard':
+    case 'virtio-mouse':
+    case 'virtio-tablet':
       return 2;
     case 'virtio-rng':
       return hasTrait(config.machine, 'rngVectors') ? 2 : 0;

@@ -83,6 +83,10 @@ const KINDS: readonly (readonly [string, string])[] = [
   ['virtio-net-pci', 'romfile='],
   ['virtio-serial-pci', ''],
   ['virtio-balloon-pci', ''],
+  ['virtio-gpu-pci', 'edid=off'],
+  ['virtio-keyboard-pci', ''],
+  ['virtio-mouse-pci', ''],
+  ['virtio-tablet-pci', ''],
 ];
 
 describe.skipIf(!haveQemu)('PCIe against QEMU', () => {

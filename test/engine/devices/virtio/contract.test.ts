@@ -3,6 +3,7 @@ import { VirtioBlk } from '../../../../engine/devices/virtio/virtio-blk.ts';
 import { VirtioConsole } from '../../../../engine/devices/virtio/virtio-console.ts';
 import type { VirtioBackend } from '../../../../engine/devices/virtio/virtio-device.ts';
 import { VirtioGpu } from '../../../../engine/devices/virtio/virtio-gpu.ts';
+import { VirtioInput } from '../../../../engine/devices/virtio/virtio-input.ts';
 import { VirtioMmio } from '../../../../engine/devices/virtio/virtio-mmio.ts';
 import { VirtioRng } from '../../../../engine/devices/virtio/virtio-rng.ts';
 import type { Bench } from '../bench.ts';
@@ -15,6 +16,9 @@ const backends: { [name: string]: (bench: Bench) => VirtioBackend | undefined } 
   blk: () => new VirtioBlk({ storage: new CowBlockStorage(image), serial: 'contract' }),
   console: () => new VirtioConsole(),
   gpu: () => new VirtioGpu({ width: 1280, height: 800 }),
+  keyboard: () => new VirtioInput({ kind: 'keyboard', serial: 'contract' }),
+  mouse: () => new VirtioInput({ kind: 'mouse' }),
+  tablet: () => new VirtioInput({ kind: 'tablet' }),
   rng: (bench) => new VirtioRng(bench.input()),
 };
 
@@ -34,6 +38,7 @@ for (const [name, make] of Object.entries(backends)) {
         unknownOffsets: name === 'empty',
         inputs: {
           bytes: (device, value) => device.receive('bytes', Uint8Array.of(value & 0xff, value >>> 24)),
+          events: (device, value) => device.receive('events', new Uint8Array(value & 0x3f).fill(value & 1)),
         },
       },
     );
