@@ -26,6 +26,7 @@ import { DEBUGGER, debuggerWrite } from './debugger-input.ts';
 import type { Gicv3 } from './devices/gic/gicv3.ts';
 import { SINGLE_STATE_CONTEXT } from './devices/gic/gicv3-sysregs.ts';
 import type { BlockStorage } from './devices/virtio/block-storage.ts';
+import { MACHINE } from './machine-input.ts';
 import { Bus } from './memory/bus.ts';
 import { FlashFrames } from './memory/flash-frames.ts';
 import { GuestMemory } from './memory/guest-memory.ts';
@@ -447,6 +448,10 @@ export class Machine {
       this.#receiveChange(what, data);
       return;
     }
+    if (device === MACHINE) {
+      this.#receiveCommand(what, data);
+      return;
+    }
     const target = this.#devices.get(device);
     if (target?.receive === undefined) throw new Error(`device '${device}' takes no input`);
     if (this.#sink !== undefined)
@@ -470,6 +475,14 @@ export class Machine {
     const { position, time } = this;
     this.#emit({ position, time, cpu: -1, kind: 'input', device: DEBUGGER, what, data: data.slice() });
     apply();
+  }
+
+  /** What is done to the machine as a whole, from its monitor (machine-input.ts). */
+  #receiveCommand(what: string, data: Uint8Array): void {
+    if (what !== 'reset') throw new Error(`the machine takes no input '${what}'`);
+    const { position, time } = this;
+    this.#emit({ position, time, cpu: -1, kind: 'input', device: MACHINE, what, data: data.slice() });
+    this.#stop = { reason: 'reset' };
   }
 
   /** Bytes the device takes now without losing any. */

@@ -1,6 +1,8 @@
 /** `-serial`, `-chardev`, `-d`, `-D`: where characters go and come from. */
+import { parseOnOff } from '../../engine/boards/virt/properties.ts';
 import { HelpAnswer, OptionError } from './errors.ts';
 import { readKeyValues } from './key-values.ts';
+import { loopbackAddress, type SocketAddress } from './socket-address.ts';
 
 /** What a serial port or console is connected to. `none`: as `null`, kept apart since QEMU has both. */
 export type CharacterTarget =
@@ -9,25 +11,29 @@ export type CharacterTarget =
   | { readonly kind: 'none' }
   | { readonly kind: 'file'; readonly path: string };
 
-const BACKENDS = ['stdio', 'null', 'file'];
-const OTHER_BACKENDS = [
-  'socket',
-  'udp',
-  'pipe',
-  'pty',
-  'vc',
-  'ringbuf',
-  'msmouse',
-  'serial',
-  'parallel',
-  'braille',
-];
+/** A socket, which monitors can be connected to. */
+export interface SocketTarget {
+  readonly kind: 'socket';
+  readonly address: SocketAddress;
+  readonly server: boolean;
+  /** The machine waits for the first client. */
+  readonly wait: boolean;
+}
+
+export type CharacterDevice = CharacterTarget | SocketTarget;
+
+const BACKENDS = ['stdio', 'null', 'file', 'socket'];
+const OTHER_BACKENDS = ['udp', 'pipe', 'pty', 'vc', 'ringbuf', 'msmouse', 'serial', 'parallel', 'braille'];
 const OTHER_TARGETS = ['tcp', 'telnet', 'unix', 'websocket', 'dev', 'COM', ...OTHER_BACKENDS];
 
 /** `-chardev TYPE,id=ID[,path=][,mux=]`, several. @throws OptionError */
-export function readCharacterDevices(texts: readonly string[]): Map<string, CharacterTarget> {
-  const found = new Map<string, CharacterTarget>();
+export function readCharacterDevices(texts: readonly string[]): Map<string, CharacterDevice> {
+  const found = new Map<string, CharacterDevice>();
   for (const text of texts) {
+    if (/^(backend=)?socket(,|$)/.test(text)) {
+      readSocket(text, found);
+      continue;
+    }
     const values = readKeyValues('-chardev', text, {
       implied: 'backend',
       allowed: ['backend', 'id', 'path', 'mux', 'signal'],
@@ -50,8 +56,38 @@ export function readCharacterDevices(texts: readonly string[]): Map<string, Char
   return found;
 }
 
+const SOCKET_KEYS = ['backend', 'id', 'path', 'host', 'port', 'server', 'wait', 'nodelay', 'ipv4', 'mux'];
+
+/** `-chardev socket,id=ID,path=PATH|host=,port=[,server=on][,wait=off]` */
+function readSocket(text: string, found: Map<string, CharacterDevice>): void {
+  const given = text.replace(/(^|,)nowait(?=,|$)/, '$1wait=off');
+  const values = readKeyValues('-chardev', given, {
+    implied: 'backend',
+    allowed: SOCKET_KEYS,
+    switches: true,
+  });
+  const id = values.get('id');
+  if (id === undefined) throw new OptionError('-chardev socket: id= is missing');
+  if (found.has(id)) throw new OptionError(`-chardev id=${id}: this id is used twice`);
+  const option = `-chardev socket,id=${id}`;
+  const isOn = (key: string, otherwise: boolean): boolean =>
+    values.has(key) ? parseOnOff(`${option},${key}`, values.get(key)!) : otherwise;
+  const path = values.get('path');
+  const port = values.get('port');
+  if ((path === undefined) === (port === undefined))
+    throw new OptionError(`${option}: either path= or port= is needed`);
+  const server = isOn('server', false);
+  found.set(id, {
+    kind: 'socket',
+    address:
+      path === undefined ? loopbackAddress(option, values.get('host') ?? '', port!, 'a monitor') : { path },
+    server,
+    wait: server && isOn('wait', true),
+  });
+}
+
 /** One `-serial`. @throws OptionError */
-export function readSerial(text: string, devices: ReadonlyMap<string, CharacterTarget>): CharacterTarget {
+export function readSerial(text: string, devices: ReadonlyMap<string, CharacterDevice>): CharacterTarget {
   if (text === 'stdio' || text === 'mon:stdio') return { kind: 'stdio' };
   if (text === 'null' || text === 'none') return { kind: text };
   if (text.startsWith('file:')) {
@@ -73,9 +109,11 @@ export function readSerial(text: string, devices: ReadonlyMap<string, CharacterT
 export function characterDevice(
   option: string,
   id: string,
-  devices: ReadonlyMap<string, CharacterTarget>,
+  devices: ReadonlyMap<string, CharacterDevice>,
 ): CharacterTarget {
   const target = devices.get(id);
+  if (target?.kind === 'socket')
+    throw new OptionError(`${option}=${id}: QEMU has it, virtrace has sockets for monitors only (-mon)`);
   if (target !== undefined) return target;
   throw new OptionError(`${option}=${id}: there is no -chardev with id=${id}`);
 }

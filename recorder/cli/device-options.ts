@@ -7,7 +7,7 @@ import {
 import { type PciDeviceRequest, placePciDevices } from '../../engine/boards/virt/pci-devices.ts';
 import { parseOnOff } from '../../engine/boards/virt/properties.ts';
 import type { NetworkRequest } from '../host/net/network.ts';
-import { type CharacterTarget, characterDevice } from './character-options.ts';
+import { type CharacterDevice, type CharacterTarget, characterDevice } from './character-options.ts';
 import { DEVICE_TYPES, type DeviceType, deviceRefusal, REFUSED_DEVICE_PROPERTIES } from './device-types.ts';
 import type { DriveRequest } from './drive-options.ts';
 import { HelpAnswer, OptionError } from './errors.ts';
@@ -26,7 +26,7 @@ export interface DeviceRequests {
 interface Surroundings {
   readonly drives: ReadonlyMap<string, DriveRequest>;
   readonly netdevs: ReadonlyMap<string, NetworkRequest>;
-  readonly characters: ReadonlyMap<string, CharacterTarget>;
+  readonly characters: ReadonlyMap<string, CharacterDevice>;
   /** Ids of `-object`. */
   readonly objects: ReadonlySet<string>;
   /** False: transports have version 2. */

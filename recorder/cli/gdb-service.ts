@@ -13,6 +13,7 @@ import { EXIT, OptionError } from './errors.ts';
 import { type GdbAddress, listenOptions, readGdbAddress } from './gdb-option.ts';
 import type { CommandIo } from './io.ts';
 import type { RawOptions } from './raw-options.ts';
+import { addressText as textOf } from './socket-address.ts';
 import { type OpenRecording, readFile } from './terminal-debugger.ts';
 
 /** A recording: serves until gdb says `kill` or a signal comes. */
@@ -47,12 +48,22 @@ export async function serveGdb(
   }
 }
 
-/** Whether `run` and `record` wait for gdb. @throws OptionError */
-export function readLiveGdb(raw: RawOptions): { address: GdbAddress; held: boolean } | undefined {
+/**
+ * Whether `run` and `record` wait for gdb.
+ * @param hasMonitor somebody else can let the machine go
+ * @throws OptionError
+ */
+export function readLiveGdb(
+  raw: RawOptions,
+  hasMonitor: boolean,
+): { address: GdbAddress; held: boolean } | undefined {
   const address = readGdbAddress(raw.s, raw.gdb);
   if (address !== undefined) return { address, held: raw.S === true };
-  if (raw.S === true)
-    throw new OptionError('-S: nobody could let the machine go; give -s, too, and let gdb do it');
+  if (raw.S === true && !hasMonitor) {
+    throw new OptionError(
+      '-S: nobody could let the machine go; give -s, too, and let gdb do it, or -qmp or -monitor',
+    );
+  }
   return undefined;
 }
 
@@ -121,9 +132,4 @@ function announcement(address: GdbAddress, server: GdbServer, rest: object): str
 
 function hint(address: GdbAddress, server: GdbServer): string {
   return `virtrace: gdb may connect: gdb-multiarch -ex 'target remote ${textOf(placeOf(address, server))}'`;
-}
-
-function textOf(address: GdbAddress): string {
-  if ('path' in address) return address.path;
-  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }

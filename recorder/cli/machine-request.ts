@@ -175,7 +175,6 @@ function checkNones(raw: RawOptions): void {
   };
   refuse('display', raw.display, 'there are no graphics');
   refuse('vga', raw.vga, 'there are no graphics');
-  refuse('monitor', raw.monitor, 'there is no monitor yet');
   if (raw.accel !== undefined) checkAccelerator('-accel', raw.accel);
 }
 

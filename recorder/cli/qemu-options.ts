@@ -3,7 +3,7 @@
  * it to option-table.ts.
  */
 
-const MONITOR = 'virtrace has no monitor yet';
+const MONITOR = 'use -qmp or -monitor';
 const PC = 'not a part of the virt board';
 const DISPLAY = 'virtrace has no graphics; the console is the serial port';
 const DISK = 'use -drive file=FILE,format=raw';
@@ -12,7 +12,9 @@ const SAVE = 'virtrace has no saved machines; record a run and replay it';
 const FILES = 'virtrace shares no host files; use a disk image';
 
 const REASONS: { readonly [reason: string]: readonly string[] } = {
-  [MONITOR]: ['qmp', 'qmp-pretty', 'mon', 'debugcon', 'readconfig'],
+  [MONITOR]: ['qmp-pretty'],
+  'the guest has its serial port; use -serial': ['debugcon'],
+  'give the options themselves': ['readconfig'],
   [PC]: ['fda', 'fdb', 'parallel', 'no-acpi', 'usb', 'usbdevice', 'sd', 'mtdblock', 'option-rom', 'tpmdev'],
   [DISPLAY]: [
     'vnc',
@@ -41,18 +43,7 @@ const REASONS: { readonly [reason: string]: readonly string[] } = {
       'mem-path',
       'mem-prealloc',
     ],
-    ...[
-      'name',
-      'msg',
-      'trace',
-      'plugin',
-      'async-teardown',
-      'enable-sync-profile',
-      'compat',
-      'set',
-      'L',
-      'uuid',
-    ],
+    ...['msg', 'trace', 'plugin', 'async-teardown', 'enable-sync-profile', 'compat', 'set', 'L', 'uuid'],
   ],
   [SAVE]: ['loadvm', 'incoming', 'only-migratable', 'dump-vmstate'],
 };
@@ -76,7 +67,7 @@ const SINGLE: { readonly [name: string]: string } = {
   semihosting: 'virtrace has no semihosting; its results would come from the host unseen',
   'semihosting-config': 'virtrace has no semihosting; its results would come from the host unseen',
   'old-param': 'virtrace boots Linux with a device tree only',
-  preconfig: 'virtrace has no monitor yet',
+  preconfig: 'the machine is built at once; use -S',
   echr: 'the escape character is Ctrl-A',
   tb_size: 'virtrace sizes its code cache itself',
   'win2k-hack': 'not a part of the virt board',

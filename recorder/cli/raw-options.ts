@@ -25,7 +25,10 @@ export interface RawOptions {
   readonly chardev?: readonly string[];
   readonly display?: string;
   readonly vga?: string;
-  readonly monitor?: string;
+  readonly monitor?: readonly string[];
+  readonly qmp?: readonly string[];
+  readonly mon?: readonly string[];
+  readonly name?: string;
   readonly d?: string;
   readonly D?: string;
   readonly s?: boolean;

@@ -4,11 +4,13 @@ import { keeps, LEVELS, type TraceLevel } from '../../traces/index.ts';
 import { hostInputs } from '../host/entropy.ts';
 import { FileSink, sameFile } from '../host/files.ts';
 import { GuestLog } from '../host/guest-log.ts';
-import { LiveHost } from '../host/live-host.ts';
+import { type HostEnd, LiveHost } from '../host/live-host.ts';
 import { NODE_CODEC } from '../host/lz4.ts';
 import { Network } from '../host/net/network.ts';
 import { Progress } from '../host/progress.ts';
 import { RecordSession } from '../session/record.ts';
+import { readControls, readName } from './control-options.ts';
+import { checkStdioFree, LiveControls } from './control-service.ts';
 import { type Ending, endingOf } from './ending.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
 import { LiveGdb, readLiveGdb } from './gdb-service.ts';
@@ -74,7 +76,9 @@ async function record(
     if (sameFile(path, request.file))
       throw new OptionError(`-o ${request.file}: this is the file of ${option}`);
   }
-  const live = readLiveGdb(raw);
+  const monitors = readControls(raw);
+  checkStdioFree(monitors, machine.characters);
+  const live = readLiveGdb(raw, monitors.length > 0);
   let say = (line: string): void => io.talk(`${line}\n`);
   let output: LiveHost['output'] = () => {};
   let trace: FileSink | undefined;
@@ -111,6 +115,7 @@ async function record(
     io,
     characters: machine.characters,
     network,
+    isControlled: monitors.length > 0,
     ...(limit === undefined ? {} : { limit }),
     tick: () => {
       const now = performance.now();
@@ -122,9 +127,13 @@ async function record(
       return session.failure !== undefined;
     },
   });
-  output = (event) => host.output(event);
+  let controls: LiveControls | undefined;
+  output = (event) => {
+    host.output(event);
+    controls?.observe(event);
+  };
   say = (line) => host.say(line);
-  let ending: Ending;
+  let end: HostEnd;
   let gdb: LiveGdb | undefined;
   try {
     if (live !== undefined) {
@@ -137,7 +146,21 @@ async function record(
         quit: () => host.quit(),
       });
     }
-    ending = endingOf(await host.run(gdb?.session ?? session));
+    if (monitors.length > 0) {
+      controls = await LiveControls.open(monitors, {
+        session: gdb?.session ?? session,
+        machine: session.machine as Machine,
+        name: readName(raw.name),
+        replay: { mode: 'record', filename: request.file },
+        held: raw.S === true && gdb === undefined,
+        host,
+        io,
+        json: raw.json === true,
+        ...(gdb === undefined ? {} : { gdb: gdb.session }),
+        say,
+      });
+    }
+    end = await host.run(controls?.session ?? gdb?.session ?? session);
     gdb?.session.finish();
   } catch (error) {
     // What led to it is worth keeping.
@@ -147,7 +170,9 @@ async function record(
   } finally {
     progress.clear();
   }
+  const ending = endingOf(end);
   session.end(ending.reason, ending.detail);
+  await controls?.close(end);
   await gdb?.close(ending.exitCode);
   log.close();
   trace?.close();

@@ -4,6 +4,8 @@ import { GuestLog } from '../host/guest-log.ts';
 import { LiveHost } from '../host/live-host.ts';
 import { Network } from '../host/net/network.ts';
 import { RunSession } from '../session/live.ts';
+import { readControls, readName } from './control-options.ts';
+import { checkStdioFree, LiveControls } from './control-service.ts';
 import { endingOf } from './ending.ts';
 import { EXIT } from './errors.ts';
 import { LiveGdb, readLiveGdb } from './gdb-service.ts';
@@ -15,7 +17,9 @@ import type { RawOptions } from './raw-options.ts';
 /** `virtrace run` */
 export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number> {
   const request = readMachineRequest(raw);
-  const live = readLiveGdb(raw);
+  const monitors = readControls(raw);
+  checkStdioFree(monitors, request.characters);
+  const live = readLiveGdb(raw, monitors.length > 0);
   const opened = openMachine(request);
   const network = new Network(request.networks);
   try {
@@ -36,8 +40,18 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
       },
       running,
     });
-    const host = new LiveHost({ io, characters, network, ...(limit === undefined ? {} : { limit }) });
-    output = (event) => host.output(event);
+    const host = new LiveHost({
+      io,
+      characters,
+      network,
+      isControlled: monitors.length > 0,
+      ...(limit === undefined ? {} : { limit }),
+    });
+    let controls: LiveControls | undefined;
+    output = (event) => {
+      host.output(event);
+      controls?.observe(event);
+    };
     say = (line) => host.say(line);
     const gdb =
       live === undefined
@@ -50,7 +64,23 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
             say,
             quit: () => host.quit(),
           });
-    const ending = endingOf(await host.run(gdb?.session ?? session));
+    if (monitors.length > 0) {
+      controls = await LiveControls.open(monitors, {
+        session: gdb?.session ?? session,
+        machine: session.machine as Machine,
+        name: readName(raw.name),
+        replay: { mode: 'none' },
+        held: raw.S === true && gdb === undefined,
+        host,
+        io,
+        json: raw.json === true,
+        ...(gdb === undefined ? {} : { gdb: gdb.session }),
+        say,
+      });
+    }
+    const end = await host.run(controls?.session ?? gdb?.session ?? session);
+    const ending = endingOf(end);
+    await controls?.close(end);
     log.close();
     await gdb?.close(ending.exitCode);
     const { position, time } = session;

@@ -20,6 +20,8 @@ export interface HostOptions {
   /** Open; whoever opened it closes it. */
   readonly network?: Network;
   readonly limit?: number;
+  /** A monitor is there: sleep is real, and a machine that sleeps for ever is waited for. */
+  readonly isControlled?: boolean;
   /** Called about every slice, e.g. to flush a recording. True: the run has to end. */
   readonly tick?: () => boolean;
 }
@@ -96,9 +98,20 @@ export class LiveHost {
     this.#command('quit');
   }
 
+  /** Gives the machine something at the next chance. */
+  press(press: Press): void {
+    this.#presses.push(press);
+    this.#wake();
+  }
+
+  /** Resolves once the run is asked to end. */
+  get asked(): Promise<void> {
+    return this.#asked;
+  }
+
   async run(session: LiveSession): Promise<HostEnd> {
-    const { io, limit, tick, network } = this.#options;
-    const interactive = this.#connect();
+    const { io, limit, tick, network, isControlled = false } = this.#options;
+    const interactive = this.#connect() || isControlled;
     try {
       const end = await runLive({
         session,
@@ -107,6 +120,7 @@ export class LiveHost {
           : { input: { device: this.#stdoutDevice, queue: this.#queue } }),
         presses: this.#presses,
         interactive,
+        isControlled,
         ...(network === undefined ? {} : { network }),
         ...(limit === undefined ? {} : { limit }),
         afterSlice: async () => {
@@ -183,7 +197,7 @@ export class LiveHost {
         this.#presses.push({ device: 'gpio', what: 'power-button' });
         break;
       case 'no-monitor':
-        this.say('virtrace has no monitor yet; Ctrl-A h: help');
+        this.say('virtrace has no monitor here; -monitor gives it a place of its own');
     }
     this.#wake();
   }

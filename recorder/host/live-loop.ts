@@ -31,6 +31,9 @@ const LONGEST_WAIT_NS = 1_000_000_000;
 export interface Press {
   readonly device: string;
   readonly what: string;
+  readonly data?: Uint8Array;
+  /** Called when the machine has it, or with what it threw. */
+  readonly done?: (error?: Error) => void;
 }
 
 export interface LiveLoop {
@@ -38,6 +41,8 @@ export interface LiveLoop {
   /** Bytes for one device; absent: it gets none. */
   readonly input?: { readonly device: string; readonly queue: InputQueue };
   readonly presses: Press[];
+  /** Somebody may press something at any time: a machine that sleeps for ever is waited for. */
+  readonly isControlled?: boolean;
   /** While something may come from there, sleep is real, too. */
   readonly network?: Network;
   /** A person sits at the console: sleep is real. Otherwise virtual time jumps. */
@@ -97,13 +102,26 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
     talksUntil = session.position + TALKS_FOR;
     return true;
   };
+  const givePresses = (at: Ns | undefined): boolean => {
+    let given = false;
+    for (let press = loop.presses.shift(); press !== undefined; press = loop.presses.shift()) {
+      const { device, what, data = new Uint8Array(0), done } = press;
+      given = true;
+      try {
+        session.receive(device, what, data, at);
+      } catch (error) {
+        if (done === undefined) throw error;
+        done(error as Error);
+        continue;
+      }
+      done?.();
+    }
+    return given;
+  };
   const giveTyped = (at: Ns | undefined): boolean => {
     let given = false;
     if (session.isDeaf === true) return given;
-    for (let press = loop.presses.shift(); press !== undefined; press = loop.presses.shift()) {
-      session.receive(press.device, press.what, new Uint8Array(0), at);
-      given = true;
-    }
+    if (givePresses(at)) given = true;
     if (loop.input !== undefined) {
       const { device, queue } = loop.input;
       const room = queue.length === 0 ? 0 : session.receiveCapacity(device);
@@ -134,6 +152,8 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
   /** A debugger has the machine: until it lets go. @returns true if the run is to end */
   const waitHeld = async (): Promise<boolean> => {
     while (isHeld()) {
+      // Who holds it may give it something all the same, a debugger's settled machine excepted.
+      if (session.isDeaf !== true) givePresses(undefined);
       await new Promise<void>((resolve) => {
         wakeUp = resolve;
       });
@@ -177,9 +197,10 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
   /** Only input can wake the machine: waits for it while its source is open. False: none will come. */
   const newsFromPipe = async (): Promise<boolean> => {
     const queue = loop.input?.queue;
-    if (queue === undefined || (queue.ended && !hasNews())) return false;
+    const isOver = queue === undefined || queue.ended;
+    if (isOver && !hasNews() && loop.isControlled !== true) return false;
     await sleep();
-    return hasNews() || !queue.ended;
+    return hasNews() || !isOver || loop.isControlled === true;
   };
 
   for (;;) {

@@ -235,6 +235,13 @@ export class LiveDebuggee implements Debuggee, LiveSession {
     });
   }
 
+  /** Somebody else than the debugger lets the machine go. False: the debugger is there and does not. */
+  letGo(): boolean {
+    if (this.#isAttached) return false;
+    this.#letGo({ kind: 'run', from: this.position });
+    return true;
+  }
+
   attach(): void {
     this.#isAttached = true;
     if (this.#exited === undefined) this.#hold({ reason: 'there' });

@@ -273,7 +273,6 @@ describe('readMachineRequest', () => {
     ],
     [{ net: ['user'] }, '-net: -net nic is missing, which is the device'],
     [{ net: ['nic'] }, '-net nic: a network is missing, e.g. -net user'],
-    [{ monitor: 'stdio' }, /^-monitor stdio: QEMU has it/],
     [{ serial: ['tcp:1234'] }, /^-serial tcp:1234: QEMU has it, virtrace does not; allowed are stdio/],
     [{ serial: ['stdio', 'null'] }, '-serial: 2 given, this machine has 1'],
     [
