@@ -7,6 +7,7 @@ import {
   writePriorities,
 } from './gicv3-interrupt-registers.ts';
 import {
+  GICR_CTLR_ENABLE_LPIS,
   GICR_WAKER_CHILDREN_ASLEEP,
   GICR_WAKER_PROCESSOR_SLEEP,
   GICV3_REDISTRIBUTOR,
@@ -23,6 +24,7 @@ const WAKER = 0x0014;
 const PROPBASER = 0x0070;
 const PENDBASER = 0x0078;
 const LAST_64 = PENDBASER + 4;
+const PENDBASER_PTZ_HIGH = 1 << 30;
 
 /** A redistributor region: the frames of `count` CPUs, `firstCpu` first. */
 export function gicv3Redistributor(gic: Gicv3, id: string, firstCpu: number, count: number): Device {
@@ -52,8 +54,10 @@ export function gicv3Redistributor(gic: Gicv3, id: string, firstCpu: number, cou
         case PROPBASER + 4:
           return gic.propertiesBase[cpu * 2 + ((offset >>> 2) & 1)]!;
         case PENDBASER:
+          return gic.pendingBase[cpu * 2]!;
         case PENDBASER + 4:
-          return gic.pendingBase[cpu * 2 + ((offset >>> 2) & 1)]!;
+          // IHI 0069 12.11: PTZ is write only and reads as zero.
+          return gic.pendingBase[cpu * 2 + 1]! & ~PENDBASER_PTZ_HIGH;
       }
     }
     reportUndefined(gic, id, GICV3_REDISTRIBUTOR, offset, false);
@@ -76,15 +80,24 @@ export function gicv3Redistributor(gic: Gicv3, id: string, firstCpu: number, cou
         break;
       case PROPBASER:
       case PROPBASER + 4:
+        reportWhileEnabled(cpu, offset);
         gic.propertiesBase[cpu * 2 + ((offset >>> 2) & 1)] = value;
         break;
       case PENDBASER:
       case PENDBASER + 4:
+        reportWhileEnabled(cpu, offset);
         gic.pendingBase[cpu * 2 + ((offset >>> 2) & 1)] = value;
         break;
       default:
         reportUndefined(gic, id, GICV3_REDISTRIBUTOR, offset, true);
     }
+  }
+
+  /** IHI 0069 12.11: unpredictable while EnableLPIs is 1. QEMU: the new value is used from the next access on. */
+  function reportWhileEnabled(cpu: number, offset: number): void {
+    if ((gic.redistributorControl[cpu]! & GICR_CTLR_ENABLE_LPIS) === 0) return;
+    const name = offset < PENDBASER ? 'GICR_PROPBASER' : 'GICR_PENDBASER';
+    gic.guestError(id, offset, `write to ${name} of CPU ${cpu} while its LPIs are enabled`);
   }
 
   const cpuAt = (offset: number) => {

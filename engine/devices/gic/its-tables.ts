@@ -6,8 +6,9 @@ import { ITE_BYTES } from './its-registers.ts';
  * this is QEMU's, so that a dump of a guest's memory reads alike in both.
  */
 
-/** Failed: no memory where the table should be. Invalid: nothing there. */
-export type Lookup<T> = T | 'failed' | 'invalid';
+/** Failed: no memory where the table should be. Absent: the first level has no page for it. Invalid: nothing there. */
+export type Lookup<T> = T | 'failed' | 'absent' | 'invalid';
+export type Written = 'done' | 'failed' | 'absent';
 
 export interface DeviceEntry {
   /** EventID bits - 1. */
@@ -73,16 +74,14 @@ export class ItsTables {
     return { size: (low >>> 1) & 0x1f, ittAddress };
   }
 
-  /** False: no memory. Writing an entry of a page that is not there is dropped. */
-  writeDevice(table: TableSetup, index: number, entry: DeviceEntry | undefined): boolean {
+  writeDevice(table: TableSetup, index: number, entry: DeviceEntry | undefined): Written {
     const address = this.#addressOf(table, index);
-    if (address === 'failed') return false;
-    if (address === 'invalid') return true;
+    if (typeof address === 'string') return address;
     const itt = entry === undefined ? 0 : entry.ittAddress / 256;
     const low = entry === undefined ? 0 : 1 | (entry.size << 1) | ((itt % 2 ** 26) * 64);
     this.#view.setUint32(0, low >>> 0, true);
     this.#view.setUint32(4, Math.floor(itt / 2 ** 26), true);
-    return this.#memory.write(address, this.#bytes);
+    return this.#memory.write(address, this.#bytes) ? 'done' : 'failed';
   }
 
   /** Number of the CPU a collection goes to. */
@@ -94,17 +93,16 @@ export class ItsTables {
     return (low & 1) === 0 ? 'invalid' : (low >>> 1) & 0xffff;
   }
 
-  writeCollection(table: TableSetup, index: number, cpu: number | undefined): boolean {
+  writeCollection(table: TableSetup, index: number, cpu: number | undefined): Written {
     const address = this.#addressOf(table, index);
-    if (address === 'failed') return false;
-    if (address === 'invalid') return true;
+    if (typeof address === 'string') return address;
     this.#view.setUint32(0, cpu === undefined ? 0 : 1 | (cpu << 1), true);
     this.#view.setUint32(4, 0, true);
-    return this.#memory.write(address, this.#bytes);
+    return this.#memory.write(address, this.#bytes) ? 'done' : 'failed';
   }
 
   /** `event` is one the device has. An entry for a virtual interrupt counts as none. */
-  readInterrupt(device: DeviceEntry, event: number): Lookup<InterruptEntry> {
+  readInterrupt(device: DeviceEntry, event: number): InterruptEntry | 'failed' | 'invalid' {
     const address = device.ittAddress + event * ITE_BYTES;
     if (!this.#memory.read(address, this.#bytes)) return 'failed';
     const low = this.#view.getUint32(0, true);
@@ -125,13 +123,13 @@ export class ItsTables {
   }
 
   /** Address of an entry; the caller has checked the index. */
-  #addressOf(table: TableSetup, index: number): number | 'failed' | 'invalid' {
+  #addressOf(table: TableSetup, index: number): number | 'failed' | 'absent' {
     if (!table.twoLevels) return table.base + index * table.entryBytes;
     const perPage = table.pageBytes / table.entryBytes;
     const level1 = table.base + Math.floor(index / perPage) * LEVEL1_BYTES;
     if (!this.#memory.read(level1, this.#bytes)) return 'failed';
     const high = this.#view.getUint32(4, true);
-    if ((high & 0x8000_0000) === 0) return 'invalid';
+    if ((high & 0x8000_0000) === 0) return 'absent';
     const page = (high & 0x7_ffff) * 2 ** 32 + this.#view.getUint32(0, true);
     return page + (index % perPage) * table.entryBytes;
   }

@@ -35,11 +35,28 @@ export interface ItsPorts extends DevicePorts {
 
 /** DeviceID of a message that a CPU writes (QEMU). */
 const CPU_DEVICE_ID = 0;
+/** GITS_CREADR.Stalled, GITS_CWRITER.Retry. */
 const STALLED = 1;
+const RETRY = 1;
 const OFFSET_MASK = 0xf_ffe0;
 
 /** What came of a command: done or skipped, or memory it needs is not there. */
 type Outcome = 'next' | 'stall';
+
+/** Who wants an interrupt: a command, or a message. */
+type Asker = ItsCommand['name'] | 'message';
+
+/** What can be wrong, as the names of command errors end in the specification: MAPD_DEVICE_OOR. */
+type Fault =
+  | 'DEVICE_OOR'
+  | 'ITTSIZE_OOR'
+  | 'PROCNUM_OOR'
+  | 'COLLECTION_OOR'
+  | 'UNMAPPED_DEVICE'
+  | 'ID_OOR'
+  | 'PHYSICALID_OOR'
+  | 'UNMAPPED_INTERRUPT'
+  | 'UNMAPPED_COLLECTION';
 
 /** What DeviceID and EventID lead to. */
 interface Route {
@@ -90,11 +107,16 @@ export class Its implements Device {
   /** A message: the event of a device becomes pending as an LPI. */
   translate(deviceId: number, eventId: number): void {
     if (!this.#enabled) {
-      this.#error(GITS.TRANSLATER, `message from device 0x${deviceId.toString(16)} while disabled`);
+      this.#error(GITS.TRANSLATER, `message while disabled, from ${deviceText(deviceId)}`);
       return;
     }
-    const route = this.#route(deviceId, eventId);
-    if (typeof route === 'string') return;
+    const route = this.#route('message', deviceId, eventId);
+    if (typeof route === 'string') {
+      if (route === 'stall') {
+        this.#error(GITS.TRANSLATER, `message from ${deviceText(deviceId)}: a table is not in memory`);
+      }
+      return;
+    }
     const { intid } = route.interrupt;
     this.#ports.observer.note('lpi', { deviceId, eventId, intid, cpu: route.cpu });
     this.lpis.setPending(route.cpu, intid, true);
@@ -156,8 +178,9 @@ export class Its implements Device {
         return;
       case GITS.CWRITER:
       case GITS.CWRITER + 4:
-        this.#commandWrite[word] = word === 0 ? value & ~STALLED : value;
-        if (word === 0) this.#runCommands();
+        this.#commandWrite[word] = word === 0 ? value & ~RETRY : value;
+        // IHI 0069, GITS_CWRITER.Retry: what is stalled goes on with this bit alone.
+        if (word === 0 && (!this.#stalled || (value & RETRY) !== 0)) this.#runCommands();
         return;
       case GITS.CREADR:
       case GITS.CREADR + 4:
@@ -207,6 +230,10 @@ export class Its implements Device {
     return (this.#control & GITS_CTLR_ENABLED) !== 0;
   }
 
+  get #stalled(): boolean {
+    return (this.#commandRead[0]! & STALLED) !== 0;
+  }
+
   /* --- Commands ----------------------------------------------------------------------------------------- */
 
   #runCommands(): void {
@@ -218,7 +245,7 @@ export class Its implements Device {
     let at = (this.#commandRead[0]! & OFFSET_MASK) / COMMAND_BYTES;
     if (end === at) return;
     if (end >= count || at >= count) {
-      this.#error(GITS.CWRITER, `command ${Math.max(end, at)} is outside the queue of ${count}`);
+      this.#error(GITS.CWRITER, `OUTSIDE: command ${Math.max(end, at)} of a queue of ${count}`);
       return;
     }
     while (at !== end) {
@@ -235,7 +262,7 @@ export class Its implements Device {
 
   #stall(what: string): void {
     this.#commandRead[0]! |= STALLED;
-    this.#error(GITS.CREADR, `stalled: no memory for ${what}`);
+    this.#error(GITS.CREADR, `stalled: ${what}: no memory`);
   }
 
   #carryOut(command: ItsCommand): Outcome {
@@ -254,29 +281,35 @@ export class Its implements Device {
       case 'MOVI':
         return this.#moveInterrupt(command.device, command.event, command.collection);
       case 'INV': {
-        const route = this.#route(command.device, command.event);
+        const route = this.#route('INV', command.device, command.event);
         if (typeof route === 'string') return route;
         this.lpis.refresh(route.cpu);
         return 'next';
       }
-      case 'INVALL':
-        for (let cpu = 0; cpu < this.#gic.cpus; cpu++) this.lpis.refresh(cpu);
+      case 'INVALL': {
+        const cpu = this.#collectionCpu('INVALL', command.collection);
+        if (typeof cpu === 'string') return cpu;
+        this.lpis.refresh(cpu);
         return 'next';
-      case 'MOVALL':
-        if (command.from >= this.#gic.cpus || command.to >= this.#gic.cpus) {
-          return this.#skip(`MOVALL from CPU ${command.from} to ${command.to}`);
-        }
-        this.lpis.moveAll(command.from, command.to);
+      }
+      case 'MOVALL': {
+        const { from, to } = command;
+        if (!this.#hasCpu('MOVALL', from) || !this.#hasCpu('MOVALL', to)) return 'next';
+        this.lpis.moveAll(from, to);
         return 'next';
+      }
       case 'SYNC':
+        // Nothing is ever under way.
+        this.#hasCpu('SYNC', command.cpu);
         return 'next';
       case 'unknown':
-        return this.#skip(`command 0x${command.number.toString(16)} is unknown`);
+        this.#error(GITS.CREADR, `UNKNOWN: there is no command 0x${command.number.toString(16)}`);
+        return 'next';
     }
   }
 
   #event(name: 'INT' | 'CLEAR' | 'DISCARD', device: number, event: number): Outcome {
-    const route = this.#route(device, event);
+    const route = this.#route(name, device, event);
     if (typeof route === 'string') return route;
     const { intid } = route.interrupt;
     if (name === 'INT') {
@@ -289,42 +322,47 @@ export class Its implements Device {
 
   #mapDevice(id: number, size: number, ittAddress: number, valid: boolean): Outcome {
     const table = this.#deviceTable();
-    if (table === undefined || id >= table.entries)
-      return this.#skip(`MAPD of device 0x${id.toString(16)}: not in the table`);
-    if (valid && size >= EVENT_ID_BITS) return this.#skip(`MAPD with ${size + 1} event ID bits`);
-    return this.#tables.writeDevice(table, id, valid ? { size, ittAddress } : undefined) ? 'next' : 'stall';
+    if (table === undefined || id >= table.entries) return this.#skip('MAPD', 'DEVICE_OOR', deviceText(id));
+    if (valid && size >= EVENT_ID_BITS) return this.#skip('MAPD', 'ITTSIZE_OOR', `${size + 1} bits`);
+    const written = this.#tables.writeDevice(table, id, valid ? { size, ittAddress } : undefined);
+    if (written === 'absent') return this.#skip('MAPD', 'DEVICE_OOR', `no page for ${deviceText(id)}`);
+    return written === 'failed' ? 'stall' : 'next';
   }
 
   #mapCollection(collection: number, cpu: number, valid: boolean): Outcome {
     const table = this.#collectionTable();
     if (table === undefined || collection >= table.entries) {
-      return this.#skip(`MAPC of collection ${collection}: not in the table`);
+      return this.#skip('MAPC', 'COLLECTION_OOR', `collection ${collection}`);
     }
-    if (valid && cpu >= this.#gic.cpus) return this.#skip(`MAPC to CPU ${cpu}, which is not there`);
-    return this.#tables.writeCollection(table, collection, valid ? cpu : undefined) ? 'next' : 'stall';
+    if (valid && !this.#hasCpu('MAPC', cpu)) return 'next';
+    const written = this.#tables.writeCollection(table, collection, valid ? cpu : undefined);
+    if (written === 'absent') {
+      return this.#skip('MAPC', 'COLLECTION_OOR', `no page for collection ${collection}`);
+    }
+    return written === 'failed' ? 'stall' : 'next';
   }
 
   #mapInterrupt(command: {
-    name: string;
+    name: 'MAPTI' | 'MAPI';
     device: number;
     event: number;
     intid: number;
     collection: number;
   }): Outcome {
-    const { device: id, event, intid, collection } = command;
-    const device = this.#device(id, event);
+    const { name, device: id, event, intid, collection } = command;
+    const device = this.#device(name, id, event);
     if (typeof device === 'string') return device;
-    if (!isLpi(intid)) return this.#skip(`${command.name} to ${intid}, which is no LPI`);
+    if (!isLpi(intid)) return this.#skip(name, 'PHYSICALID_OOR', `${intid} is no LPI`);
     if (collection >= (this.#collectionTable()?.entries ?? 0)) {
-      return this.#skip(`${command.name} to collection ${collection}: not in the table`);
+      return this.#skip(name, 'COLLECTION_OOR', `collection ${collection}`);
     }
     return this.#tables.writeInterrupt(device, event, { intid, collection }) ? 'next' : 'stall';
   }
 
   #moveInterrupt(id: number, event: number, collection: number): Outcome {
-    const route = this.#route(id, event);
+    const route = this.#route('MOVI', id, event);
     if (typeof route === 'string') return route;
-    const cpu = this.#collectionCpu(collection);
+    const cpu = this.#collectionCpu('MOVI', collection);
     if (typeof cpu === 'string') return cpu;
     const { intid } = route.interrupt;
     this.lpis.move(route.cpu, cpu, intid);
@@ -345,44 +383,63 @@ export class Its implements Device {
     return tableSetup(this.#tableBase[2 * index]!, this.#tableBase[2 * index + 1]!, idBits);
   }
 
-  #device(id: number, event: number): DeviceEntry | Outcome {
+  #device(who: Asker, id: number, event: number): DeviceEntry | Outcome {
     const table = this.#deviceTable();
-    const what = `device 0x${id.toString(16)}`;
-    if (table === undefined || id >= table.entries) return this.#skip(`${what} is not in the table`);
+    if (table === undefined || id >= table.entries) return this.#skip(who, 'DEVICE_OOR', deviceText(id));
     const device = this.#tables.readDevice(table, id);
     if (device === 'failed') return 'stall';
-    if (device === 'invalid') return this.#skip(`${what} is not mapped`);
-    if (event >= 2 ** (device.size + 1)) return this.#skip(`${what} has no event ${event}`);
+    if (device === 'absent') return this.#skip(who, 'DEVICE_OOR', `no page for ${deviceText(id)}`);
+    if (device === 'invalid') return this.#skip(who, 'UNMAPPED_DEVICE', deviceText(id));
+    if (event >= 2 ** (device.size + 1)) {
+      return this.#skip(who, 'ID_OOR', `${deviceText(id)} has no event ${event}`);
+    }
     return device;
   }
 
-  #route(id: number, event: number): Route | Outcome {
-    const device = this.#device(id, event);
+  #route(who: Asker, id: number, event: number): Route | Outcome {
+    const device = this.#device(who, id, event);
     if (typeof device === 'string') return device;
     const interrupt = this.#tables.readInterrupt(device, event);
     if (interrupt === 'failed') return 'stall';
     if (interrupt === 'invalid') {
-      return this.#skip(`event ${event} of device 0x${id.toString(16)} is not mapped`);
+      return this.#skip(who, 'UNMAPPED_INTERRUPT', `event ${event} of ${deviceText(id)}`);
     }
-    if (!isLpi(interrupt.intid))
-      return this.#skip(`event ${event} names ${interrupt.intid}, which is no LPI`);
-    const cpu = this.#collectionCpu(interrupt.collection);
+    if (!isLpi(interrupt.intid)) {
+      return this.#skip(
+        who,
+        'UNMAPPED_INTERRUPT',
+        `event ${event} names ${interrupt.intid}, which is no LPI`,
+      );
+    }
+    const cpu = this.#collectionCpu(who, interrupt.collection);
     return typeof cpu === 'string' ? cpu : { device, interrupt, cpu };
   }
 
-  #collectionCpu(collection: number): number | Outcome {
+  #collectionCpu(who: Asker, collection: number): number | Outcome {
     const table = this.#collectionTable();
     if (table === undefined || collection >= table.entries) {
-      return this.#skip(`collection ${collection} is not in the table`);
+      return this.#skip(who, 'COLLECTION_OOR', `collection ${collection}`);
     }
     const cpu = this.#tables.readCollection(table, collection);
     if (cpu === 'failed') return 'stall';
-    if (cpu === 'invalid') return this.#skip(`collection ${collection} is not mapped`);
-    return cpu < this.#gic.cpus ? cpu : this.#skip(`collection ${collection} names CPU ${cpu}`);
+    if (cpu === 'absent') return this.#skip(who, 'COLLECTION_OOR', `no page for collection ${collection}`);
+    if (cpu === 'invalid') return this.#skip(who, 'UNMAPPED_COLLECTION', `collection ${collection}`);
+    return this.#hasCpu(who, cpu) ? cpu : 'next';
   }
 
-  #skip(message: string): 'next' {
-    this.#error(GITS.CREADR, message);
+  #hasCpu(who: Asker, cpu: number): boolean {
+    if (cpu < this.#gic.cpus) return true;
+    this.#skip(who, 'PROCNUM_OOR', `there is no CPU ${cpu}`);
+    return false;
+  }
+
+  /**
+   * IHI 0069 5.3, command errors: the ITS may ignore the command and report, or stall. Like QEMU's, this one
+   * ignores it; the report is the guest error, by the name the specification has for it.
+   */
+  #skip(who: Asker, fault: Fault, detail: string): 'next' {
+    if (who === 'message') this.#error(GITS.TRANSLATER, `message ${fault}: ${detail}`);
+    else this.#error(GITS.CREADR, `${who}_${fault}: ${detail}`);
     return 'next';
   }
 
@@ -433,6 +490,8 @@ export class Its implements Device {
     this.#tableBase.set((state.tableBase as number[]).slice(0, 2 * BASER_COUNT));
   }
 }
+
+const deviceText = (id: number): string => `device 0x${id.toString(16)}`;
 
 /** Registers of 64 bits. */
 function isLong(offset: number): boolean {

@@ -183,6 +183,8 @@ export class Edu extends PciFunction {
 
   /** Nothing of a transfer can be changed while it runs. */
   #writeTransfer(offset: number, value: number): void {
+    // The upper half of a command written as one double word: the transfer it started is under way.
+    if (offset === EDU.DMA_CMD + 4) return;
     if ((this.#command & BigInt(CMD.RUN)) !== 0n) {
       this.ports.observer.guestError(offset, 'edu: a transfer is under way');
       return;
@@ -200,7 +202,6 @@ export class Edu extends PciFunction {
         this.#count = merge(this.#count);
         return;
       case EDU.DMA_CMD:
-        if ((offset & 4) !== 0) return;
         if ((value & CMD.RUN) === 0) return;
         this.#command = BigInt(value);
         this.ports.timers.schedule(DMA_TIMER, this.ports.timers.now() + this.#delay);
