@@ -366,7 +366,8 @@ class CaseMaker {
     if (counter === undefined) return false;
     // A store-exclusive that is not armed must not be aimed by what the loop computes.
     if (this.#g.onlyLast(e, word) || e.name.startsWith('STX') || e.name === 'LDAPR') return true;
-    if (e.name.endsWith('1716') && counter === 17) return true;
+    // PACIA1716 and its like, hints as well
+    if (counter === 17 && (word & 0xffff_ff3f) >>> 0 === 0xd503_211f) return true;
     if (e.name === 'CASP' && (((word >>> 16) & 31) | 1) === counter) return true;
     if (((word >>> 5) & 31) === counter && /_pre|_post|LDST_pair|LDRA/.test(e.name)) return true;
     return DESTINATIONS.some((d) => {
