@@ -13,7 +13,7 @@ sources=(scripts/guests.sh scripts/make-initramfs.mjs guests/linux-arm64/init)
 # What the guest can drive; dependencies are added below. The file names of some have a dash.
 modules=(virtio_mmio virtio_pci virtio_blk virtio_console virtio-rng virtio_net evdev gpio_keys)
 # What is there for guests that load it themselves.
-extra=(virtio-gpu)
+extra=(virtio-gpu virtio_input 9p 9pnet_virtio)
 
 by_hand() {
   cat >&2 <<HELP

@@ -3,6 +3,7 @@ import type { VirtConfig } from '../../engine/boards/virt/config.ts';
 import { parseMemoryOption, parseOnOff } from '../../engine/boards/virt/properties.ts';
 import { validateVirtConfig } from '../../engine/boards/virt/validate.ts';
 import type { NetworkRequest } from '../host/net/network.ts';
+import type { TimedInput } from '../session/input-script.ts';
 import type { RunningChoices } from '../session/setup.ts';
 import {
   type CharacterTarget,
@@ -15,6 +16,7 @@ import { type RtcBase, readRtc, readSeed } from './clock-options.ts';
 import { readDevices, readObjects } from './device-options.ts';
 import { type DriveRequest, readDrives } from './drive-options.ts';
 import { OptionError } from './errors.ts';
+import { readInputOption } from './input-option.ts';
 import { readKeyValues, readNumber, readWord } from './key-values.ts';
 import {
   checkAccelerator,
@@ -58,6 +60,8 @@ export interface MachineRequest {
   readonly dumpDtb?: string;
   /** How code is run; never changes what happens. */
   readonly running: RunningChoices;
+  /** Keys and pointer moves at virtual times. */
+  readonly inputs: readonly TimedInput[];
   /** Position at which the run ends. */
   readonly limit?: number;
 }
@@ -142,6 +146,7 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
     ...optional('logFile', raw.D),
     ...optional('dumpDtb', dumpDtb),
     running: readRunning(raw),
+    inputs: readInputOption(raw.input, config),
     ...optional('limit', raw.limit === undefined ? undefined : readCount('--limit', raw.limit)),
   };
 }

@@ -119,6 +119,12 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     description: 'one instruction takes 2^N ns, N from 0 (the default) to 10',
     group: 'time',
   },
+  {
+    name: 'input',
+    value: 'FILE',
+    description: 'keys and pointer moves at virtual times, a line each: 1.5s key ctrl-c',
+    group: 'console',
+  },
   { name: 'seed', value: 'N', description: 'random bytes for the guest from this number', group: 'time' },
   {
     name: 'serial',

@@ -43,6 +43,7 @@ export interface RawOptions {
   readonly hashInterval?: string;
   readonly blockLimit?: string;
   readonly tier?: string;
+  readonly input?: string;
   readonly limit?: string;
   readonly json?: boolean;
 }

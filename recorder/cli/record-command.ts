@@ -14,6 +14,7 @@ import { checkStdioFree, LiveControls } from './control-service.ts';
 import { type Ending, endingOf } from './ending.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
 import { LiveGdb, readLiveGdb } from './gdb-service.ts';
+import { timetableOf } from './input-option.ts';
 import type { CommandIo } from './io.ts';
 import { readNumber, readWord } from './key-values.ts';
 import { type MachineRequest, readMachineRequest } from './machine-request.ts';
@@ -115,6 +116,7 @@ async function record(
     io,
     characters: machine.characters,
     network,
+    ...timetableOf(machine),
     isControlled: monitors.length > 0,
     ...(limit === undefined ? {} : { limit }),
     tick: () => {

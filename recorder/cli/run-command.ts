@@ -9,6 +9,7 @@ import { checkStdioFree, LiveControls } from './control-service.ts';
 import { endingOf } from './ending.ts';
 import { EXIT } from './errors.ts';
 import { LiveGdb, readLiveGdb } from './gdb-service.ts';
+import { timetableOf } from './input-option.ts';
 import type { CommandIo } from './io.ts';
 import { readMachineRequest } from './machine-request.ts';
 import { dumpDeviceTree, openMachine, warnOfGaps } from './open-machine.ts';
@@ -44,6 +45,7 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
       io,
       characters,
       network,
+      ...timetableOf(request),
       isControlled: monitors.length > 0,
       ...(limit === undefined ? {} : { limit }),
     });

@@ -26,6 +26,7 @@ const OWN_OPTIONS = new Set([
   'block-limit',
   'tier',
   'limit',
+  'input',
   'json',
   'help',
   'version',

@@ -5,7 +5,7 @@ import type { CommandIo } from '../cli/io.ts';
 import type { LiveSession } from '../session/live.ts';
 import { InputQueue } from './console-input.ts';
 import { FileSink } from './files.ts';
-import { type LoopEnd, type Press, runLive } from './live-loop.ts';
+import { type LoopEnd, type Press, runLive, type Timetable } from './live-loop.ts';
 import type { Network } from './net/network.ts';
 import { StopSignals } from './signals.ts';
 import { CONSOLE_HELP, type ConsoleCommand, EscapeFilter, RawTerminal } from './terminal.ts';
@@ -17,6 +17,7 @@ export interface HostOptions {
   readonly io: CommandIo;
   /** What each serial port or console is connected to. */
   readonly characters: ReadonlyMap<string, CharacterTarget>;
+  readonly timetable?: Timetable;
   /** Open; whoever opened it closes it. */
   readonly network?: Network;
   readonly limit?: number;
@@ -110,7 +111,7 @@ export class LiveHost {
   }
 
   async run(session: LiveSession): Promise<HostEnd> {
-    const { io, limit, tick, network, isControlled = false } = this.#options;
+    const { io, limit, tick, network, timetable, isControlled = false } = this.#options;
     const interactive = this.#connect() || isControlled;
     try {
       const end = await runLive({
@@ -122,6 +123,7 @@ export class LiveHost {
         interactive,
         isControlled,
         ...(network === undefined ? {} : { network }),
+        ...(timetable === undefined ? {} : { timetable }),
         ...(limit === undefined ? {} : { limit }),
         afterSlice: async () => {
           this.#flush();

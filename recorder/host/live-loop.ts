@@ -1,5 +1,6 @@
 /** Drives a live session from Node's event loop: slices of work, input in between, real waiting on a console. */
 import type { Ns, Position } from '../../engine/base/units.ts';
+import type { TimedInput } from '../session/input-script.ts';
 import type { LiveSession, LiveStop } from '../session/live.ts';
 import type { InputQueue } from './console-input.ts';
 import type { Network } from './net/network.ts';
@@ -36,11 +37,19 @@ export interface Press {
   readonly done?: (error?: Error) => void;
 }
 
+/** Inputs that come at virtual times, whatever the host's speed. */
+export interface Timetable {
+  /** In order of time; those that were given are taken out. */
+  readonly inputs: TimedInput[];
+  readonly nsPerInstruction: Ns;
+}
+
 export interface LiveLoop {
   readonly session: LiveSession;
   /** Bytes for one device; absent: it gets none. */
   readonly input?: { readonly device: string; readonly queue: InputQueue };
   readonly presses: Press[];
+  readonly timetable?: Timetable;
   /** Somebody may press something at any time: a machine that sleeps for ever is waited for. */
   readonly isControlled?: boolean;
   /** While something may come from there, sleep is real, too. */
@@ -65,6 +74,7 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
   const {
     session,
     network,
+    timetable,
     interactive,
     limit = Number.POSITIVE_INFINITY,
     clock = () => performance.now(),
@@ -137,6 +147,19 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
     return giveFrames(at) || typed;
   };
 
+  const nextTimed = (): Ns => timetable?.inputs[0]?.time ?? Number.POSITIVE_INFINITY;
+  /** Gives what the timetable has for now, or for a later time `at` that the sleeping machine passes to. */
+  const giveTimed = (at?: Ns): boolean => {
+    let given = false;
+    if (session.isDeaf === true) return given;
+    while (nextTimed() <= (at ?? session.time)) {
+      const { device, what, data } = timetable!.inputs.shift()!;
+      session.receive(device, what, data, at);
+      given = true;
+    }
+    return given;
+  };
+
   /** Lets real time pass, or less if something happens; without a time, until then. */
   const sleep = async (ns?: Ns): Promise<void> => {
     await new Promise<void>((resolve) => {
@@ -175,8 +198,11 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
         network?.poll();
         // A key comes at the virtual time at which the machine had slept as long as the person saw it sleep.
         if (hasNews() && give(now())) return false;
+        const timed = nextTimed();
+        const isNext = stop.reason === 'idle' ? timed < Number.POSITIVE_INFINITY : timed < deadlineOf(stop);
+        if (isNext && timed - now() < SHORTEST_WAIT_NS && giveTimed(timed)) return false;
         const passed = now() - since;
-        const whole = stop.reason === 'waiting' ? stop.deadline - since : Number.POSITIVE_INFINITY;
+        const whole = deadlineOf(stop) - since;
         const left = whole + owedNs - passed;
         if (left < SHORTEST_WAIT_NS) {
           owedNs = Math.max(0, left);
@@ -185,13 +211,19 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
         }
         if (!interactive && network?.expects !== true) return false;
         const poll = (network?.deadline ?? Number.POSITIVE_INFINITY) - now();
-        await sleep(Math.max(Math.min(left, poll), 0));
+        await sleep(Math.max(Math.min(left, poll, timed - now()), 0));
         if (isHeld()) return false;
         if (await loop.afterSlice()) return true;
       }
     } finally {
       asleep = undefined;
     }
+  };
+
+  /** Only input can wake the machine: the next one of the timetable does. */
+  const giveTimedAfterSleep = (): boolean => {
+    const timed = nextTimed();
+    return timed < Number.POSITIVE_INFINITY && giveTimed(timed);
   };
 
   /** Only input can wake the machine: waits for it while its source is open. False: none will come. */
@@ -206,6 +238,7 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
   for (;;) {
     if (await waitHeld()) return { reason: 'asked' };
     if (session.position >= limit) return { reason: 'limit' };
+    giveTimed();
     const begun = clock();
     const from = session.position;
     const pending = (loop.input?.queue.length ?? 0) > 0;
@@ -214,8 +247,13 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
     const step = Math.min(
       pending ? grid - (from % grid) : slice,
       talking ? FRAME_STEP - (from % FRAME_STEP) : slice,
+      timetable === undefined ? slice : stepsTo(nextTimed() - session.time, timetable),
     );
-    pausing = interactive || network?.hasFrames === true || network?.expects === true;
+    pausing =
+      nextTimed() < Number.POSITIVE_INFINITY ||
+      interactive ||
+      network?.hasFrames === true ||
+      network?.expects === true;
     sliceEnd = Math.min(from + step, limit);
     const stop = session.run(sliceEnd, pausing);
     if (!pending && !talking && stop.reason === 'limit') slice = nextSlice(slice, clock() - begun);
@@ -240,11 +278,24 @@ export async function runLive(loop: LiveLoop): Promise<LoopEnd> {
         if (interactive || network?.expects === true) {
           if (await waitAsleep(stop)) return { reason: 'asked' };
         } else if (stop.reason === 'waiting') {
-          if (!giveFrames(undefined)) session.passToDeadline();
-        } else if (!give(undefined) && !(await newsFromPipe())) return { reason: 'idle' };
+          const timed = nextTimed();
+          if (!giveFrames(undefined) && !(timed < stop.deadline && giveTimed(timed)))
+            session.passToDeadline();
+        } else if (!give(undefined) && !giveTimedAfterSleep() && !(await newsFromPipe())) {
+          return { reason: 'idle' };
+        }
     }
     await nextTurn();
   }
+}
+
+function deadlineOf(stop: LiveStop): Ns {
+  return stop.reason === 'waiting' ? stop.deadline : Number.POSITIVE_INFINITY;
+}
+
+/** Instructions until so much time has passed, if the machine does not sleep. */
+function stepsTo(ns: Ns, { nsPerInstruction }: Timetable): number {
+  return Math.max(1, Math.ceil(ns / nsPerInstruction));
 }
 
 function nextSlice(slice: number, spentMs: number): number {

@@ -93,6 +93,36 @@ describe('runLive', () => {
     expect(await positions(0.1)).toEqual(slow);
   });
 
+  it('gives inputs of a timetable at their times, whether the machine runs or sleeps', async () => {
+    const waiting = (deadline: number): LiveStop => ({ reason: 'waiting', deadline });
+    const session = new ScriptedSession([LIMIT, waiting(1000), waiting(600_000), LIMIT, IDLE]);
+    session.time = 100;
+    const input = (time: number) => ({
+      time,
+      device: 'kbd',
+      what: 'events' as const,
+      data: Uint8Array.of(time % 256),
+    });
+    const inputs = [input(500), input(1000), input(1001), input(300_000)];
+    await runLive(loopOf(session, { timetable: { inputs, nsPerInstruction: 1 } }));
+    expect(inputs).toEqual([]);
+    expect(session.log.slice(0, 12)).toEqual([
+      // 400 instructions later.
+      'run pausing: limit',
+      'kbd events 244 at 400',
+      'run pausing: waiting',
+      // Not before the deadline, and the machine of this test does not move its clock.
+      'deadline',
+      'run pausing: waiting',
+      'kbd events 232 at 400, 1000 ns',
+      'run pausing: limit',
+      'kbd events 233 at 901',
+      'run pausing: idle',
+      'kbd events 224 at 901, 300000 ns',
+      'run jumping: power-off',
+    ]);
+  });
+
   it('holds input back while the device has no room', async () => {
     const session = new ScriptedSession([LIMIT, LIMIT]);
     session.room = 0;
