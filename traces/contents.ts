@@ -1,12 +1,10 @@
-import { DecodeError, TraceError } from './errors.ts';
+import { TraceError } from './errors.ts';
 import { CHUNK } from './format.ts';
 import { decodeHashes } from './hashes.ts';
-import { decodeManifest, decodePlaces, type ImageManifest, PAGE_BYTES, type PiecePlace } from './images.ts';
+import { decodeManifest, type ImageManifest, type PiecePlace } from './images.ts';
 import type { Io } from './io.ts';
-import { Fields } from './msgpack.ts';
 import { located, type TraceFile } from './trace-file.ts';
-import type { IndexedChunk } from './trace-index.ts';
-import type { Checkpoint, HashRecord, ImageRef } from './types.ts';
+import type { HashRecord, ImageRef } from './types.ts';
 
 /** State hashes at positions from `from` up to and without `to`. */
 export function* readHashes(file: TraceFile, from: number, to: number): Io<HashRecord[]> {
@@ -39,7 +37,7 @@ export function* embeddedImages(file: TraceFile): Io<Set<string>> {
   return hashes;
 }
 
-function* readPiece(file: TraceFile, place: PiecePlace, length: number): Io<Uint8Array> {
+export function* readPiece(file: TraceFile, place: PiecePlace, length: number): Io<Uint8Array> {
   const chunk = file.chunks[place.chunk];
   const piece =
     chunk === undefined || chunk.kind !== CHUNK.pieces ? undefined : (yield* file.pieces(chunk))[place.index];
@@ -66,27 +64,4 @@ export function* readImage(file: TraceFile, ref: ImageRef, offset: number, lengt
     out.set(piece.subarray(from, to), start + from - offset);
   }
   return out;
-}
-
-/** The numbers go up with the position. Throws TraceError. */
-export function* readCheckpoint(file: TraceFile, chunk: IndexedChunk): Io<Checkpoint> {
-  const fields = yield* checkpointFields(file, chunk);
-  const places = located(chunk, () => {
-    return decodePlaces(fields.array('pages'), Number.MAX_SAFE_INTEGER, chunk.number);
-  });
-  const pages: { address: number; bytes: Uint8Array }[] = [];
-  for (const [address, place] of places) {
-    const bytes = yield* readPiece(file, place, PAGE_BYTES);
-    pages.push({ address, bytes: bytes.slice() });
-  }
-  return located(chunk, () => {
-    const state = fields.raw('state');
-    if (state === undefined) throw new DecodeError('a checkpoint has no state');
-    return { position: fields.integer('position'), time: fields.integer('time'), state, pages };
-  });
-}
-
-function* checkpointFields(file: TraceFile, chunk: IndexedChunk): Io<Fields> {
-  const data = yield* file.data(chunk);
-  return located(chunk, () => new Fields(data));
 }

@@ -1,4 +1,5 @@
-import { embeddedImages, readCheckpoint, readHashes, readImage } from './contents.ts';
+import { readCheckpoint, readPages, readRestartPoint, readRestartState } from './checkpoint.ts';
+import { embeddedImages, readHashes, readImage } from './contents.ts';
 import type { RegisterMaps, RegisterName } from './decode.ts';
 import { resolveRegister, writesTo } from './decode.ts';
 import { TraceError } from './errors.ts';
@@ -8,6 +9,7 @@ import { chunkName } from './format.ts';
 import { CycleBuilder, type InterruptCycle } from './interrupt-cycles.ts';
 import { type Io, type IoStream, runAsync, runSync, streamAsync, streamSync } from './io.ts';
 import { codecOfChunk } from './kinds.ts';
+import type { PlainData } from './msgpack.ts';
 import { firstEvent, selectEvents } from './queries.ts';
 import type { ChunkSummary } from './summary.ts';
 import { type OpenOptions, TraceFile } from './trace-file.ts';
@@ -19,6 +21,8 @@ import type {
   ImageRef,
   InputRecord,
   Ordered,
+  RestartPoint,
+  SavedPage,
   SyncByteSource,
   TraceEnd,
   TraceEvent,
@@ -58,6 +62,11 @@ class OpenTrace {
   /** All chunks with positions, counts and (of a closed file) summaries: what a first paint needs. */
   get chunks(): readonly IndexedChunk[] {
     return this.file.chunks;
+  }
+
+  /** Numbers of the chunks that hold checkpoints, ascending. */
+  get checkpointChunks(): readonly number[] {
+    return this.file.ofKind('checkpoint').map((chunk) => chunk.number);
   }
 
   /** Positions of the checkpoints in the file, ascending. */
@@ -301,6 +310,24 @@ export class SyncTraceReader extends OpenTrace {
   checkpoint(position: number): Checkpoint | undefined {
     const chunk = this.checkpointChunk(position);
     return chunk === undefined ? undefined : this.#run(readCheckpoint(this.file, chunk));
+  }
+
+  /** The checkpoint in a chunk, if one can go on from it. */
+  restartPoint(chunk: number): RestartPoint | undefined {
+    return this.#run(readRestartPoint(this.file, this.file.chunks[chunk]!));
+  }
+
+  restartState({ chunk }: RestartPoint): PlainData {
+    return this.#run(readRestartState(this.file, this.file.chunks[chunk]!));
+  }
+
+  /**
+   * Pages of memory that are unlike the machine as it is built, each once, in no order; or with `own` those unlike
+   * the checkpoint that this one builds on.
+   */
+  *restartPages({ chunk }: RestartPoint, own = false): Generator<SavedPage, void> {
+    for (const batch of streamSync(this.#source, readPages(this.file, this.file.chunks[chunk]!, own)))
+      yield* batch;
   }
 
   verify(): number {

@@ -75,13 +75,49 @@ export interface TraceEnd {
   readonly hashes?: StateHashes;
 }
 
-/** A saved machine: plain state and the memory pages that are not zero. */
+/** A page of memory, by its physical address. */
+export interface SavedPage {
+  readonly address: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A saved machine: plain state, and memory pages. */
 export interface Checkpoint {
   readonly position: Position;
   readonly time: Ns;
   readonly state: PlainData;
-  /** Address of each page, and its contents. */
-  readonly pages: readonly { readonly address: number; readonly bytes: Uint8Array }[];
+  /**
+   * Without `restart` all pages that are not zero; with it, those that are unlike the checkpoint it builds on (or
+   * the machine as it is built).
+   */
+  readonly pages: readonly SavedPage[];
+  readonly restart?: Restart;
+}
+
+/** What going on from a checkpoint needs besides the machine. */
+export interface Restart {
+  /** Events of its position that came before it, kept or not. */
+  readonly ordinal: number;
+  /** Of the state that it holds. */
+  readonly hashes: StateHashes;
+}
+
+/** A checkpoint to be written. The buffer of a page may be used again for the next one. */
+export interface NewCheckpoint {
+  readonly position: Position;
+  readonly time: Ns;
+  readonly state: PlainData;
+  readonly pages: Iterable<SavedPage>;
+  /** Absent: nobody will go on from it. */
+  readonly hashes?: StateHashes;
+}
+
+/** A checkpoint that a replay can go on from; its pages are read apart from it. */
+export interface RestartPoint extends Restart {
+  /** Number of its chunk. */
+  readonly chunk: number;
+  readonly position: Position;
+  readonly time: Ns;
 }
 
 /** Where an image's bytes come from. `read` returns exactly `length` bytes. */

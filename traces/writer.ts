@@ -1,31 +1,24 @@
 import type { EventKind, MachineEvent } from '../engine/base/events.ts';
 import type { Position } from '../engine/base/units.ts';
+import { encodeCheckpoint } from './checkpoint.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import { PURE_CODEC, type TraceCodec } from './codec.ts';
 import type { TraceWriteError } from './errors.ts';
 import { EventChunkEncoder } from './event-chunk.ts';
 import { encodeFileHeader } from './format.ts';
 import { encodeHashes, encodeStateHashes } from './hashes.ts';
-import {
-  encodeManifest,
-  encodePieces,
-  isZero,
-  PAGE_BYTES,
-  PIECE_BYTES,
-  PIECE_CHUNK_BYTES,
-  type PiecePlace,
-  piecesOf,
-} from './images.ts';
+import { encodeManifest, PIECE_BYTES, piecesOf } from './images.ts';
 import { KIND_CODECS } from './kinds.ts';
 import { keeps } from './levels.ts';
 import { type PlainData, pack } from './msgpack.ts';
+import { PieceWriter } from './piece-writer.ts';
 import { summarize } from './summary.ts';
 import type {
-  Checkpoint,
   HashRecord,
   ImageRef,
   ImageSource,
   InputRecord,
+  NewCheckpoint,
   TraceEnd,
   TraceHeader,
   TraceSink,
@@ -56,7 +49,9 @@ export class TraceWriter {
   readonly #open: (EventChunkEncoder | undefined)[] = KIND_CODECS.map(() => undefined);
   /** That number, for the kinds that the level keeps. */
   readonly #kept: { readonly [kind in EventKind]?: number };
-  readonly #pieces = new Map<string, PiecePlace>();
+  readonly #pieces: PieceWriter;
+  /** Number of the last checkpoint that one can go on from; -1: none. */
+  #checkpoint = -1;
   #hashes: HashRecord[] = [];
   #position = 0;
   #ordinal = -1;
@@ -70,6 +65,7 @@ export class TraceWriter {
     const kinds = KIND_CODECS.flatMap(({ kinds }, number) => kinds.map((kind) => [kind, number] as const));
     this.#kept = Object.fromEntries(kinds.filter(([kind]) => keeps(header.level, kind)));
     this.#chunks = new ChunkWriter(sink, codec, encodeFileHeader(header));
+    this.#pieces = new PieceWriter(this.#chunks, codec);
   }
 
   /** Set once the sink has refused bytes. To be looked at between slices of the machine. */
@@ -198,13 +194,14 @@ export class TraceWriter {
       throw new RangeError(`image ${ref.name} is not in the trace's header`);
     }
     const hasher = this.#codec.sha256();
-    const places = this.#putPieces(
+    const places = this.#pieces.put(
       (function* () {
         for (const piece of piecesOf(source)) {
           hasher.update(piece.bytes);
           yield piece;
         }
       })(),
+      this.#position,
     );
     if (source.size !== ref.size || hasher.digest() !== ref.sha256) {
       throw new RangeError(`image ${ref.name} changed while it was read`);
@@ -218,66 +215,23 @@ export class TraceWriter {
     );
   }
 
-  /** Stores what is neither zero nor stored already, and says where each lies. */
-  #putPieces(pieces: Iterable<{ number: number; bytes: Uint8Array }>): Map<number, PiecePlace> {
-    const places = new Map<number, PiecePlace>();
-    let gathered: Uint8Array[] = [];
-    let keys: string[] = [];
-    let bytes = 0;
-    const write = (): void => {
-      if (gathered.length === 0) return;
-      const position = this.#position;
-      const facts = { kind: 'pieces', first: position, last: position, complete: position } as const;
-      this.#chunks.put(
-        { ...facts, count: gathered.length, groupEnd: false },
-        pack(encodePieces(gathered)),
-        'fast',
-      );
-      gathered = [];
-      keys = [];
-      bytes = 0;
-    };
-    try {
-      for (const piece of pieces) {
-        if (isZero(piece.bytes)) continue;
-        const hasher = this.#codec.sha256();
-        hasher.update(piece.bytes);
-        const key = hasher.digest();
-        let place = this.#pieces.get(key);
-        if (place === undefined) {
-          place = { chunk: this.#chunks.nextNumber, index: gathered.length };
-          // The source may reuse its buffer.
-          gathered.push(piece.bytes.slice());
-          keys.push(key);
-          bytes += piece.bytes.length;
-          this.#pieces.set(key, place);
-          if (bytes >= PIECE_CHUNK_BYTES) write();
-        }
-        places.set(piece.number, place);
-      }
-      write();
-    } finally {
-      // Nothing may refer to pieces that did not get into the file.
-      for (const key of keys) this.#pieces.delete(key);
-    }
-    return places;
-  }
-
-  /** Stores a saved machine; pages of zeros, or stored already, cost nothing. Throws TraceWriteError. */
-  checkpoint(checkpoint: Checkpoint): void {
+  /**
+   * Stores a saved machine; pages of zeros, or stored already, cost nothing. One with hashes builds on the one
+   * before. Throws TraceWriteError, and RangeError if it is larger than a reader takes.
+   */
+  checkpoint(checkpoint: NewCheckpoint): void {
     this.#check();
-    const { position, time, state, pages } = checkpoint;
-    for (const { address, bytes } of pages) {
-      if (bytes.length !== PAGE_BYTES) throw new RangeError(`page ${address} has ${bytes.length} bytes`);
-    }
+    const { position } = checkpoint;
     this.#cut(position);
-    const places = this.#putPieces(pages.map(({ bytes }, number) => ({ number, bytes })));
-    const stored = [...places].flatMap(([number, { chunk, index }]) => [
-      pages[number]!.address,
-      chunk,
-      index,
-    ]);
-    this.#chunks.putRecord('checkpoint', position, position, true, { position, time, state, pages: stored });
+    const ordinal = position === this.#position ? this.#ordinal + 1 : 0;
+    const record = encodeCheckpoint(checkpoint, this.#pieces, {
+      ordinal,
+      base: this.#checkpoint,
+      at: this.#position,
+    });
+    const number = this.#chunks.nextNumber;
+    this.#chunks.putRecord('checkpoint', position, position, true, record);
+    if (checkpoint.hashes !== undefined) this.#checkpoint = number;
   }
 
   /** Writes what is pending, the end record and the index. Throws TraceWriteError. */

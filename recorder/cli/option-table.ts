@@ -208,6 +208,14 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     group: 'recording',
   },
   {
+    name: 'checkpoints',
+    value: 'auto|none|N',
+    description:
+      'save the whole state for replays to begin there: in long recordings; never; every N million instructions',
+    only: 'record',
+    group: 'recording',
+  },
+  {
     name: 'block-limit',
     value: 'N',
     description: 'at most N instructions per block; the result is the same, only slower',

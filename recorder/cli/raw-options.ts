@@ -41,6 +41,7 @@ export interface RawOptions {
   /** False with `--no-embed`. */
   readonly embed?: boolean;
   readonly hashInterval?: string;
+  readonly checkpoints?: string;
   readonly blockLimit?: string;
   readonly tier?: string;
   readonly input?: string;

@@ -8,7 +8,7 @@ import { type HostEnd, LiveHost } from '../host/live-host.ts';
 import { NODE_CODEC } from '../host/lz4.ts';
 import { Network } from '../host/net/network.ts';
 import { Progress } from '../host/progress.ts';
-import { RecordSession } from '../session/record.ts';
+import { type CheckpointChoice, RecordSession } from '../session/record.ts';
 import { readControls, readName } from './control-options.ts';
 import { checkStdioFree, LiveControls } from './control-service.ts';
 import { type Ending, endingOf } from './ending.ts';
@@ -32,6 +32,7 @@ interface RecordRequest {
   readonly level: TraceLevel;
   readonly embed: boolean;
   readonly hashInterval: number;
+  readonly checkpoints: CheckpointChoice;
 }
 
 function readRecordRequest(raw: RawOptions): RecordRequest {
@@ -45,7 +46,19 @@ function readRecordRequest(raw: RawOptions): RecordRequest {
     hashInterval:
       (interval === undefined ? DEFAULT_HASH_INTERVAL : readNumber('--hash-interval', interval, 0, 1e9)) *
       MILLION,
+    checkpoints: readCheckpoints(raw.checkpoints),
   };
+}
+
+function readCheckpoints(text: string | undefined): CheckpointChoice {
+  if (text === undefined || text === 'auto') return 'auto';
+  if (text === 'none') return 'none';
+  if (!/^\d+$/.test(text)) {
+    throw new OptionError(
+      `--checkpoints ${text}: auto, none, or a number of million instructions is allowed`,
+    );
+  }
+  return readNumber('--checkpoints', text, 1, 1e9) * MILLION;
 }
 
 /** `virtrace record` */
@@ -99,6 +112,7 @@ async function record(
       level: request.level,
       embed: request.embed,
       hashInterval: request.hashInterval,
+      checkpoints: request.checkpoints,
       codec: NODE_CODEC,
       openSink: () => {
         trace = new FileSink('-o', request.file);

@@ -23,6 +23,7 @@ const OWN_OPTIONS = new Set([
   'level',
   'no-embed',
   'hash-interval',
+  'checkpoints',
   'block-limit',
   'tier',
   'limit',

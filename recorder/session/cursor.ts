@@ -50,10 +50,40 @@ export class Cursor {
   *goTo(target: Position, what: string): Operation<TimelineStop> {
     const { playback } = this;
     const from = this.checkpoints.before(target);
-    const canRunOn = !this.isBetween && this.position <= target && this.position >= from.position;
-    if (!canRunOn || (playback.ended !== undefined && this.position < target)) this.restore(from);
+    const canRunOn = (): boolean =>
+      !this.isBetween && this.position <= target && this.position >= from.position;
+    if (this.#goToSaved(target, canRunOn() ? this.position : from.position)) {
+      return yield* this.runOn(target, what, true);
+    }
+    if (!canRunOn() || (playback.ended !== undefined && this.position < target)) this.restore(from);
     if (playback.ended !== undefined && this.position === target) return this.here();
     return yield* this.runOn(target, what, true);
+  }
+
+  /** Where a search that goes backwards from a position should begin to run. */
+  startBefore(position: Position): Position {
+    const { position: kept } = this.checkpoints.before(position);
+    const saved = this.playback.savedBefore(position);
+    return saved === undefined || saved - kept < this.checkpoints.spacing ? kept : saved;
+  }
+
+  /**
+   * Takes a checkpoint of the file, if that saves more than an interval of the grid. It is kept in memory from then
+   * on, like one that was passed.
+   */
+  #goToSaved(target: Position, start: Position): boolean {
+    for (;;) {
+      const saved = this.playback.savedBefore(target);
+      if (saved === undefined || saved - start < this.checkpoints.spacing) return false;
+      this.isBetween = false;
+      this.pace.atCheckpoint();
+      if (this.playback.goToSaved(saved)) {
+        this.checkpoints.add();
+        return true;
+      }
+      // It was of no use, and the one before it may be. The machine is at its beginning now.
+      start = Math.min(start, this.checkpoints.before(target).position);
+    }
   }
 
   restore(checkpoint: Checkpoint): void {

@@ -1,5 +1,6 @@
 /** What sessions need of a machine; `Machine` of the engine is one, and tests have a smaller one. */
 import type { HostInputs, Machine } from '../../engine/machine.ts';
+import type { StateHashes } from '../../traces/index.ts';
 import { buildMachine, type EngineChoices, type SessionSpec } from './setup.ts';
 
 export type { StopReason } from '../../engine/machine.ts';
@@ -29,3 +30,9 @@ export type MachineApi = Pick<
 export type MachineFactory = (spec: SessionSpec, choices: EngineChoices) => MachineApi;
 
 export const REAL_MACHINE: MachineFactory = buildMachine;
+
+/** State hashes as a trace keeps them: the scheduler and clock count as one more device. */
+export function hashesOf(machine: MachineApi): StateHashes {
+  const { cpus, memory, devices, machine: scheduler } = machine.hash();
+  return { cpus, memory, devices: { ...devices, machine: scheduler } };
+}

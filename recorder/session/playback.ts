@@ -15,6 +15,8 @@ import {
   type ImageRef,
   type ImageSource,
   type InputRecord,
+  type Ordered,
+  type RestartPoint,
   type SyncTraceReader,
   type TraceCodec,
   TraceError,
@@ -22,6 +24,8 @@ import {
 import { type Divergence, inputDivergence } from './compare.ts';
 import { BASE_SECONDS_INPUT, bytesToSeconds, ENTROPY_INPUT } from './record.ts';
 import { imagesFor } from './replay.ts';
+import { comesBefore, usablePoint } from './replay-log.ts';
+import { loadMachine } from './saved-machine.ts';
 import { buildMachine, decodeSpec, observedAt, type RunningChoices } from './setup.ts';
 
 export interface PlaybackOptions {
@@ -65,14 +69,20 @@ export class Playback {
   /** In a side branch the log is only advice: the machine may ask for what nobody recorded. */
   diverted = false;
   readonly #snapshots: Snapshots;
-  readonly #pushes: InputRecord[] = [];
-  readonly #pulls: InputRecord[] = [];
+  readonly #pushes: Ordered<InputRecord>[] = [];
+  readonly #pulls: Ordered<InputRecord>[] = [];
   readonly #keepsReset: boolean;
   #pushed = 0;
   #pulled = 0;
   #ended: string | undefined;
   #divergence: Divergence | undefined;
   #built = false;
+  /** Checkpoints of the file, ascending, that have not turned out to be of no use. */
+  readonly #points: RestartPoint[];
+  /** The machine as it is built, which those are laid over. */
+  readonly #initial: Checkpoint | undefined;
+  /** Why a checkpoint of the file was of no use; replay went on without it. */
+  checkpointProblem: string | undefined;
 
   /**
    * Builds the machine; it is at its first instruction then.
@@ -121,9 +131,60 @@ export class Playback {
         'the machine that is built asks for other inputs than the recorded one',
       );
     }
+    this.#points = this.#readPoints();
+    if (this.#points.length > 0) this.#initial = this.take();
     machine.cluster.armed = false;
     this.run(0);
     machine.cluster.armed = true;
+  }
+
+  #readPoints(): RestartPoint[] {
+    try {
+      return this.reader.checkpointChunks.flatMap((chunk) => usablePoint(this.reader, chunk) ?? []);
+    } catch (error) {
+      this.#giveUpOn(error);
+      return [];
+    }
+  }
+
+  #giveUpOn(error: unknown): void {
+    if (!(error instanceof TraceError)) throw error;
+    this.checkpointProblem ??= error.message;
+  }
+
+  /** Position of the last checkpoint in the file at or before a position; undefined: none. */
+  savedBefore(position: Position): Position | undefined {
+    if (this.diverted) return undefined;
+    return this.#points.findLast((point) => point.position <= position)?.position;
+  }
+
+  /**
+   * Goes to a checkpoint of the file. False if it is damaged or not of this machine: then the machine is at its first
+   * instruction, and the checkpoint is forgotten.
+   */
+  goToSaved(position: Position): boolean {
+    const index = this.#points.findIndex((point) => point.position === position);
+    const point = this.#points[index];
+    if (point === undefined || this.#initial === undefined) return false;
+    const { armed } = this.machine.cluster;
+    this.machine.cluster.armed = false;
+    try {
+      this.restore(this.#initial);
+      loadMachine(this.machine, this.reader, point);
+      this.#pushed = countBefore(this.#pushes, point);
+      this.#pulled = countBefore(this.#pulls, point);
+      // What else happens at its position.
+      this.run(position);
+      return true;
+    } catch (error) {
+      this.#giveUpOn(error);
+      this.#points.splice(index, 1);
+      this.restore(this.#initial);
+      this.run(0);
+      return false;
+    } finally {
+      this.machine.cluster.armed = armed;
+    }
   }
 
   get position(): Position {
@@ -315,4 +376,9 @@ export class Playback {
     }
     return bytes;
   }
+}
+
+function countBefore(inputs: readonly Ordered<InputRecord>[], point: RestartPoint): number {
+  const index = inputs.findIndex((input) => comesBefore(point, input));
+  return index < 0 ? inputs.length : index;
 }

@@ -13,7 +13,8 @@ import {
   TraceWriter,
 } from '../../traces/index.ts';
 import { type LiveOptions, type LiveSession, type LiveStop, RunSession } from './live.ts';
-import type { MachineApi } from './machine-api.ts';
+import { hashesOf, type MachineApi } from './machine-api.ts';
+import { MachineSaver, savable } from './saved-machine.ts';
 import { COUNTER_PERIOD, encodeSpec, observedAt, type SessionSpec } from './setup.ts';
 import { ENGINE_VERSION } from './version.ts';
 
@@ -23,10 +24,27 @@ export interface RecordOptions extends LiveOptions {
   readonly embed: boolean;
   /** Instructions between two state hashes; 0: only at the start and the end. */
   readonly hashInterval: number;
+  /** When the whole state is kept, for replays to begin there; default: `auto`. */
+  readonly checkpoints?: CheckpointChoice;
   /** Where the trace goes; called only after the machine was built. */
   readonly openSink: () => TraceSink;
   readonly codec?: TraceCodec;
 }
+
+/**
+ * `auto`: where a recording is so long that going through it takes its time, and then at growing distances. Or the
+ * number of instructions from one to the next.
+ */
+export type CheckpointChoice = 'auto' | 'none' | number;
+
+/**
+ * The longest way to a place in a recording, about ten seconds, as long as the recording is short; later a part of
+ * its length, so that a day has no thousand checkpoints.
+ */
+const CHECKPOINT_LEAST = 5_000_000_000;
+const CHECKPOINT_PART = 32;
+/** Instructions for each byte that the last checkpoint had to write: saving costs a twentieth of the time at most. */
+const CHECKPOINT_PER_BYTE = 50;
 
 /** The device under which the time of day at the start is logged. */
 export const BASE_SECONDS_INPUT = { device: 'rtc', what: 'base-seconds' } as const;
@@ -45,18 +63,15 @@ export function bytesToSeconds(bytes: Uint8Array): number | undefined {
   return Number.isFinite(seconds) ? seconds : undefined;
 }
 
-/** State hashes as a trace keeps them: the scheduler and clock count as one more device. */
-export function hashesOf(machine: MachineApi): StateHashes {
-  const { cpus, memory, devices, machine: scheduler } = machine.hash();
-  return { cpus, memory, devices: { ...devices, machine: scheduler } };
-}
-
 /** A machine that runs for the first time, with everything that replay needs going into a trace. */
 export class RecordSession implements LiveSession {
   readonly #run: RunSession;
   readonly #writer: TraceWriter;
   readonly #interval: number;
+  readonly #checkpoints: CheckpointChoice;
+  readonly #saver: MachineSaver | undefined;
   #nextHash: Position;
+  #nextCheckpoint: Position = Number.POSITIVE_INFINITY;
   #ended = false;
 
   /** @throws OptionError if an image cannot be loaded; TraceWriteError if the trace cannot be begun */
@@ -123,6 +138,12 @@ export class RecordSession implements LiveSession {
     this.#interval = hashInterval;
     this.#nextHash = hashInterval === 0 ? Number.POSITIVE_INFINITY : hashInterval;
     this.#hash();
+    this.#checkpoints = options.checkpoints ?? 'auto';
+    const whole = this.#checkpoints === 'none' ? undefined : savable(machine);
+    if (whole !== undefined) {
+      this.#saver = new MachineSaver(whole);
+      this.#scheduleCheckpoint(0);
+    }
     writer.flush(0);
   }
 
@@ -153,8 +174,15 @@ export class RecordSession implements LiveSession {
 
   run(until: Position, pause: boolean): LiveStop {
     for (;;) {
-      const stop = this.#run.run(Math.min(until, this.#nextHash), pause);
+      const before = this.position;
+      const stop = this.#run.run(Math.min(until, this.#nextHash, this.#nextCheckpoint), pause);
       if (this.position >= this.#nextHash && this.failure === undefined) this.#hash();
+      if (this.position >= this.#nextCheckpoint) {
+        // DETERMINISM: only right after an instruction. An end has its own rules, so has a wait that an input may cut
+        // short, and where a debugger holds the machine an interrupt may have been taken already.
+        if (stop.reason === 'limit' && this.position > before) this.#checkpoint();
+        else this.#nextCheckpoint = this.position + 1;
+      }
       if (stop.reason !== 'limit' || this.position >= until || this.failure !== undefined) return stop;
     }
   }
@@ -163,6 +191,34 @@ export class RecordSession implements LiveSession {
     const { position, time } = this;
     while (this.#nextHash <= position) this.#nextHash += this.#interval;
     this.#keepFailure(() => this.#writer.hash({ position, time, ...hashesOf(this.machine) }));
+  }
+
+  /** Like a hash, before the inputs that come at this moment. */
+  #checkpoint(): void {
+    let bytes = 0;
+    this.#nextCheckpoint = Number.POSITIVE_INFINITY;
+    if (this.failure !== undefined || this.#ended) return;
+    const saved = this.#saver?.save((more) => {
+      bytes += more;
+    });
+    if (saved === undefined) return;
+    try {
+      this.#keepFailure(() => this.#writer.checkpoint(saved));
+    } catch (error) {
+      // More than fits into one: the recording goes on without.
+      if (error instanceof RangeError) return;
+      throw error;
+    }
+    this.#scheduleCheckpoint(bytes);
+  }
+
+  #scheduleCheckpoint(bytes: number): void {
+    const { position } = this;
+    const distance =
+      typeof this.#checkpoints === 'number'
+        ? this.#checkpoints
+        : Math.max(CHECKPOINT_LEAST, Math.ceil(position / CHECKPOINT_PART), bytes * CHECKPOINT_PER_BYTE);
+    this.#nextCheckpoint = position + distance;
   }
 
   /** A failing sink ends the recording, not the program: `failure` tells. */

@@ -6,16 +6,25 @@ import {
   type ImageSource,
   type InputRecord,
   keeps,
+  type Ordered,
   type RegisterMaps,
+  type RestartPoint,
   type StateHashes,
   type SyncTraceReader,
   type TraceCodec,
   TraceError,
-  type TraceEvent,
 } from '../../traces/index.ts';
 import { type Divergence, eventDivergence, inputDivergence, sameEvent, stateDivergence } from './compare.ts';
-import { type MachineApi, type MachineFactory, REAL_MACHINE, type StopReason } from './machine-api.ts';
-import { BASE_SECONDS_INPUT, bytesToSeconds, ENTROPY_INPUT, hashesOf } from './record.ts';
+import {
+  hashesOf,
+  type MachineApi,
+  type MachineFactory,
+  REAL_MACHINE,
+  type StopReason,
+} from './machine-api.ts';
+import { BASE_SECONDS_INPUT, bytesToSeconds, ENTROPY_INPUT } from './record.ts';
+import { CheckpointQueue, comesBefore, ExpectedEvents, InputLog, isBefore } from './replay-log.ts';
+import { CheckpointCheck, loadMachine, savable } from './saved-machine.ts';
 import { decodeSpec, observedAt, type RunningChoices } from './setup.ts';
 
 export interface ReplayOptions {
@@ -30,6 +39,14 @@ export interface ReplayOptions {
   readonly sink?: EventSink;
   readonly running?: RunningChoices;
   readonly factory?: MachineFactory;
+  /** Only a part of the recording, between two checkpoints. */
+  readonly segment?: Segment;
+}
+
+/** From a checkpoint, or the beginning, to another, or the end. Each is the number of its chunk. */
+export interface Segment {
+  readonly from?: number;
+  readonly to?: number;
 }
 
 export type ReplayStop =
@@ -50,35 +67,20 @@ export class MissingImages extends Error {
 /** Something at a position and a time that replay has to stop for. */
 type Milestone =
   | { readonly kind: 'hash'; readonly position: Position; readonly time: Ns; readonly record: HashRecord }
-  | { readonly kind: 'input'; readonly position: Position; readonly time: Ns; readonly input: InputRecord }
+  | {
+      readonly kind: 'checkpoint';
+      readonly position: Position;
+      readonly time: Ns;
+      readonly point: RestartPoint;
+    }
+  | {
+      readonly kind: 'input';
+      readonly position: Position;
+      readonly time: Ns;
+      readonly input: Ordered<InputRecord>;
+    }
   /** Time is undefined where the trace just breaks off. */
   | { readonly kind: 'end'; readonly position: Position; readonly time: Ns | undefined };
-
-/** The recorded inputs in two queues, pushed and pulled, read as far as either needs. */
-class InputLog {
-  readonly #source: Iterator<InputRecord>;
-  readonly #queues: { readonly push: InputRecord[]; readonly pull: InputRecord[] } = { push: [], pull: [] };
-
-  constructor(source: Iterable<InputRecord>) {
-    this.#source = source[Symbol.iterator]();
-  }
-
-  peek(mode: 'push' | 'pull'): InputRecord | undefined {
-    const queue = this.#queues[mode];
-    while (queue.length === 0) {
-      const next = this.#source.next();
-      if (next.done === true) return undefined;
-      this.#queues[next.value.mode].push(next.value);
-    }
-    return queue[0];
-  }
-
-  take(mode: 'push' | 'pull'): InputRecord | undefined {
-    const input = this.peek(mode);
-    this.#queues[mode].shift();
-    return input;
-  }
-}
 
 /** A recorded machine, run again from its trace alone. */
 export class ReplaySession {
@@ -86,8 +88,12 @@ export class ReplaySession {
   readonly maps: RegisterMaps;
   readonly #reader: SyncTraceReader;
   readonly #inputs: InputLog;
-  readonly #expected: Iterator<TraceEvent> | undefined;
+  #expected: ExpectedEvents | undefined;
   readonly #hashes: HashRecord[];
+  /** Checkpoints that are still to come, where they are compared. */
+  readonly #points: CheckpointQueue;
+  readonly #to: number | undefined;
+  #check: CheckpointCheck | undefined;
   readonly #sink: EventSink | undefined;
   #built = false;
   #divergence: Divergence | undefined;
@@ -102,13 +108,16 @@ export class ReplaySession {
    * @throws MissingImages if an image is neither in the trace nor given, or is another one
    */
   constructor(options: ReplayOptions) {
-    const { reader, verify, sink, running, factory = REAL_MACHINE } = options;
+    const { reader, verify, sink, running, factory = REAL_MACHINE, segment = {} } = options;
     this.#reader = reader;
     this.#sink = sink;
+    this.#to = segment.to;
+    const start = segment.from === undefined ? undefined : reader.restartPoint(segment.from);
     const spec = decodeSpec(reader.header, imagesFor(options));
     this.#inputs = new InputLog(reader.inputs());
-    this.#expected = verify ? reader.events()[Symbol.iterator]() : undefined;
+    this.#expected = verify && start === undefined ? new ExpectedEvents(reader) : undefined;
     this.#hashes = verify ? reader.hashes() : [];
+    this.#points = new CheckpointQueue(reader, verify);
     const base = this.#inputs.peek('pull');
     const baseSeconds = base === undefined ? undefined : bytesToSeconds(base.data);
     if (base?.what !== BASE_SECONDS_INPUT.what || baseSeconds === undefined) {
@@ -126,6 +135,17 @@ export class ReplaySession {
     this.#built = true;
     const maps = this.machine.registerMaps();
     this.maps = (device) => (Object.hasOwn(maps, device) ? maps[device] : undefined);
+    const machine = savable(this.machine);
+    if (machine === undefined) this.#points.clear();
+    else if (start !== undefined) {
+      loadMachine(machine, reader, start);
+      this.#inputs.skipTo(start);
+      if (verify) this.#expected = new ExpectedEvents(reader, start);
+      while (isBefore(this.#hashes[0], start)) this.#hashes.shift();
+      this.#points.skipTo(start);
+    }
+    if (machine !== undefined && this.#points.next() !== undefined)
+      this.#check = new CheckpointCheck(machine, reader);
   }
 
   get position(): Position {
@@ -138,6 +158,7 @@ export class ReplaySession {
 
   /** Where the replay will end. */
   get length(): Position {
+    if (this.#to !== undefined) return this.#reader.restartPoint(this.#to)?.position ?? 0;
     return this.#reader.end?.position ?? this.#reader.complete;
   }
 
@@ -178,6 +199,7 @@ export class ReplaySession {
     const end = this.#reader.end;
     const record = this.#hashes[0];
     const input = this.#inputs.peek('push');
+    const point = this.#points.next();
     const last: Milestone =
       end === undefined
         ? { kind: 'end', position: this.#reader.complete, time: undefined }
@@ -185,10 +207,15 @@ export class ReplaySession {
     // At the position where a trace breaks off, inputs may be missing, so none of them counts.
     const counts = (position: Position): boolean => position < last.position || end !== undefined;
     if (record !== undefined && (counts(record.position) || record.position === last.position)) {
+      // Of hashes and a checkpoint of the same moment, hashes come first.
       const before = input === undefined || record.position < input.position;
-      if (before || (record.position === input.position && record.time <= input.time)) {
+      const due = point === undefined || record.position <= point.position;
+      if (due && (before || (record.position === input.position && record.time <= input.time))) {
         return { kind: 'hash', position: record.position, time: record.time, record };
       }
+    }
+    if (point !== undefined && (input === undefined || comesBefore(point, input))) {
+      return { kind: 'checkpoint', position: point.position, time: point.time, point };
     }
     if (input !== undefined && counts(input.position)) {
       return { kind: 'input', position: input.position, time: input.time, input };
@@ -203,6 +230,9 @@ export class ReplaySession {
         this.#hashes.shift();
         this.#hashesCompared++;
         this.#divergence = stateDivergence(machine, milestone.record, hashesOf(machine));
+        return;
+      case 'checkpoint':
+        this.#comeTo(milestone.point);
         return;
       case 'input': {
         const { device, what, data } = milestone.input;
@@ -223,13 +253,38 @@ export class ReplaySession {
     }
   }
 
+  #comeTo(point: RestartPoint): void {
+    const { machine } = this;
+    this.#points.take();
+    const missing = this.#expected?.takeBefore(point);
+    if (missing !== undefined) {
+      this.#divergence = eventDivergence(missing, undefined, this.maps);
+      return;
+    }
+    const hashes = hashesOf(machine);
+    this.#hashesCompared++;
+    this.#divergence = stateDivergence(machine, point.hashes, hashes);
+    const difference = this.#divergence === undefined ? this.#check?.difference(point) : undefined;
+    if (difference !== undefined) {
+      this.#divergence = {
+        position: machine.position,
+        time: machine.time,
+        device: 'checkpoint',
+        what: 'state',
+        expected: difference,
+        actual: 'a machine with the same hashes; the checkpoint is wrong',
+      };
+    }
+    if (point.chunk === this.#to) this.#finished = true;
+  }
+
   #finish(): void {
     this.#finished = true;
     const { machine } = this;
     const end = this.#reader.end;
     this.#finalHashes = hashesOf(machine);
     if (this.#expected !== undefined) {
-      const left = this.#nextExpected();
+      const left = this.#expected.take();
       if (left !== undefined) this.#divergence = eventDivergence(left, undefined, this.maps);
     }
     if (this.#divergence === undefined && end?.hashes !== undefined) {
@@ -341,15 +396,9 @@ export class ReplaySession {
     if (this.#divergence !== undefined) return;
     // Beyond the last whole chunk the recording is not complete.
     if (event.position >= this.#reader.complete) return;
-    const expected = this.#nextExpected();
+    const expected = this.#expected?.take();
     if (expected !== undefined && sameEvent(expected, event)) this.#compared++;
     else this.#diverge(eventDivergence(expected, event, this.#built ? this.maps : () => undefined));
-  }
-
-  #nextExpected(): TraceEvent | undefined {
-    const next = this.#expected?.next();
-    if (next === undefined || next.done === true) return undefined;
-    return next.value.position >= this.#reader.complete ? undefined : next.value;
   }
 }
 

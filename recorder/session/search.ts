@@ -161,8 +161,8 @@ export class Search {
     if (live.length === 0) return known;
     let high = start;
     while (high > this.#cursor.first && (known === undefined || known.position < high - 1)) {
-      const from = this.#cursor.checkpoints.before(high - 1);
-      const low = Math.max(from.position, known === undefined ? 0 : known.position + 1);
+      const from = this.#cursor.startBefore(high - 1);
+      const low = Math.max(from, known === undefined ? 0 : known.position + 1);
       yield* this.#cursor.goTo(low, 'searching backwards');
       const found = yield* this.#lastHit(live, high, start);
       if (found !== undefined) return found;

@@ -334,7 +334,10 @@ export class Timeline {
     const start = this.position;
     const last = this.#cursor.checkpoints.before(this.length);
     this.#cursor.checkpoints.add();
-    if (last.position > this.position) this.#cursor.restore(last);
+    const from = this.#cursor.startBefore(this.length);
+    if (from > Math.max(last.position, this.position))
+      yield* this.#cursor.goTo(from, 'reading the recording');
+    else if (last.position > this.position) this.#cursor.restore(last);
     const stop =
       this.ended === undefined
         ? yield* this.#cursor.runOn(this.length, 'reading the recording', false)

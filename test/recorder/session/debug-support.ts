@@ -22,6 +22,9 @@ export interface Recipe {
   readonly append?: string;
   /** Instructions at most. */
   readonly until?: number;
+  /** Instructions from one checkpoint in the file to the next; default: none. */
+  readonly checkpoints?: number;
+  readonly hashInterval?: number;
   /** Keys typed, by position. */
   readonly keys?: readonly { readonly position: number; readonly text: string }[];
 }
@@ -34,6 +37,8 @@ export function recordTrace({
   append,
   until = 1e9,
   keys = [],
+  checkpoints,
+  hashInterval = 0,
 }: Recipe): Uint8Array {
   const parts: Uint8Array[] = [];
   const base = defaultVirtConfig();
@@ -58,7 +63,8 @@ export function recordTrace({
     sink: () => {},
     level,
     embed: true,
-    hashInterval: 0,
+    hashInterval,
+    checkpoints: checkpoints ?? 'none',
     openSink: () => ({ write: (bytes) => parts.push(bytes.slice()) }),
     codec: PURE_CODEC,
   });
