@@ -128,6 +128,15 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     },
   },
   {
+    id: 'clean-to-persistence',
+    architecture:
+      'Cache maintenance by address of what is not mapped takes a data abort with ESR_EL1.ISS.CM and WnR set (D7.5.8).',
+    qemu: 'DC CVAP and DC CVADP abort, without CM and WnR, and the others do not. The engine takes none.',
+    words: (word) => (word & 0xffff_fee0) >>> 0 === 0xd50b_7c20,
+    cpus: ['cortex-a76', 'neoverse-n1', 'max'],
+    treatment: { kind: 'never' },
+  },
+  {
     id: 'daif-immediate-syndrome',
     architecture:
       'MSR DAIFSet and DAIFClr trapped by SCTLR_EL1.UMA report op1 = 3 and op2 = 6 or 7 in ESR_EL1.ISS (D17.2.37).',
