@@ -1,7 +1,7 @@
 // biome-ignore-all format: chains of emitted instructions read best as written
 /**
- * The interpreter backend (tier 0): one WebAssembly function, generated from the operation table, that finds
- * blocks and runs their micro-ops until something needs the host side.
+ * The interpreter backend (tier 0): a WebAssembly function, generated from the operation table, that finds blocks
+ * and runs their micro-ops until something needs the host side; a second one has the rare micro-ops.
  */
 
 import { pushCondition, setArithmeticFlags, setLogicalFlags } from './flags.ts';
@@ -13,20 +13,31 @@ import {
   CPU_ADDR, CPU_BUDGET, CPU_C, CPU_DAIF, CPU_EXIT, CPU_FLAG_KIND, CPU_IRQ, CPU_N, CPU_PC, CPU_PENDING_INSNS, CPU_TLB, CPU_V, CPU_XTLB, CPU_Z,
 } from './helpers/layout.ts';
 import { type Backend, type Flag, HELPERS, type Helper, type Operand, UOPS, type Uop } from './uops.ts';
-import { Code, I32, I64, ModuleBuilder, type ValueType } from './wasm/emitter.ts';
+import { Code, type FunctionType, I32, I64, ModuleBuilder, type ValueType } from './wasm/emitter.ts';
 
-/** Locals of the interpreter function. */
+/** Locals of both functions; the first five are the parameters of `rare`. */
 const CPU = 0;
-const PC = 1; // i64: where to go next
-const OP = 2; // address of the current micro-op
-const BLOCK = 3; // address of the current block
-const TLB = 4;
-const XTLB = 5;
-const ENTRY = 6; // scratch
-const I32_SCRATCH = 7; // 7–10
-const BLOCK_PC = 11; // i64
-const I64_SCRATCH = 12; // 12–15
-const LOCALS: ValueType[] = [I64, I32, I32, I32, I32, I32, I32, I32, I32, I32, I64, I64, I64, I64, I64];
+const OP = 1; // address of the current micro-op
+const BLOCK = 2; // address of the current block
+const TLB = 3;
+const BLOCK_PC = 4; // i64
+const ENTRY = 5; // scratch
+const I32_SCRATCH = 6; // 6–9
+const I64_SCRATCH = 10; // 10–13
+const RARE_PARAMS: ValueType[] = [I32, I32, I32, I32, I64];
+const RARE_LOCALS: ValueType[] = [I32, I32, I32, I32, I32, I64, I64, I64, I64];
+/** Of `run` alone. */
+const PC = 14; // i64: where to go next
+const XTLB = 15;
+const RUN_LOCALS: ValueType[] = [I32, I32, I32, I64, ...RARE_LOCALS, I64, I32];
+
+/**
+ * Micro-ops that `run` leaves to a second function: V8 compiles a function of more than some thirty kilobytes with a
+ * quicker register allocator, which costs a third of the interpreter's speed. Which side one is on changes nothing else.
+ */
+const RARE =
+  /^(v|f(add|sub|mul|div)|ld(add|clr|eor|set|[su]m|update)|swp|cas|pac_|[ax]+flag|cfinv|rmif|setf|stxp|adcs|rbit|smulh|zva|.*_u$)/;
+const isRare = ({ name, kind }: Uop): boolean => kind === 'plain' && RARE.test(name);
 
 const FLAG_OFFSET = { N: CPU_N, Z: CPU_Z, C: CPU_C, V: CPU_V } as const;
 const OPERAND_BYTE = { a: 3, d: 4, n: 5, m: 6 } as const;
@@ -192,6 +203,8 @@ export function buildInterpreter(): InterpreterModule {
   }
   const instructionHelperType = module.type({ params: [I32, I32], results: [] });
   const regionType = module.type({ params: [I32], results: [I64] });
+  const rareType: FunctionType = { params: RARE_PARAMS, results: [I32] };
+  const rare = module.function(rareType, RARE_LOCALS, emitRare(helpers, instructionHelperType));
 
   const c = new Code(65536);
   c.get(CPU).mem('i32_load', CPU_TLB).set(TLB);
@@ -205,18 +218,15 @@ export function buildInterpreter(): InterpreterModule {
   c.get(PC).set(BLOCK_PC);
   c.get(BLOCK).i32(BLOCK_HEADER).op('i32_add').set(OP);
   c.loop(); // $next: run the micro-op at OP
-  const ops = UOPS.length;
-  for (let i = 0; i <= ops; i++) c.block();
-  c.get(OP).mem('i32_load16_u');
-  c.brTable(Array.from({ length: ops }, (_, i) => i), ops);
-  c.end(); // innermost label 0 → falls to handler 0
-  for (let i = 0; i < ops; i++) {
-    // After `end` of label i, labels i+1..ops remain open: `$next` is ops - i deep, `$dispatch` one more.
-    const next = ops - i;
-    emitHandler(c, UOPS[i]!, helpers, instructionHelperType, next);
+  const own = UOPS.filter((uop) => !isRare(uop));
+  emitSwitch(c, own);
+  own.forEach((uop, i) => {
+    // After the label of a handler is closed, those of the later ones and of the rest remain.
+    emitHandler(c, uop, helpers, instructionHelperType, own.length - i);
     c.end();
-  }
-  c.op('unreachable');
+  });
+  c.get(CPU).get(OP).get(BLOCK).get(TLB).get(BLOCK_PC).call(rare).brIf(2);
+  c.get(OP).i32(UOP_BYTES).op('i32_add').set(OP).br(0);
   c.end(); // $next
   c.end(); // $dispatch
   c.end(); // $exitAtOp
@@ -228,8 +238,34 @@ export function buildInterpreter(): InterpreterModule {
   c.get(BLOCK).mem('i32_load', BLOCK_COUNT).get(OP).mem('i32_load8_u', 2).op('i32_sub').i32(1).op('i32_sub');
   c.mem('i32_store', CPU_PENDING_INSNS);
 
-  module.function({ params: [I32], results: [] }, LOCALS, c, 'run');
+  module.function({ params: [I32], results: [] }, RUN_LOCALS, c, 'run');
   return { bytes: module.build() };
+}
+
+/** Opens a label for each handler and one for the rest, and branches by the operation at OP. */
+function emitSwitch(c: Code, handled: readonly Uop[]): void {
+  const label = new Map(handled.map((uop, i) => [uop, i]));
+  for (let i = 0; i <= handled.length; i++) c.block();
+  c.get(OP).mem('i32_load16_u');
+  c.brTable(UOPS.map((uop) => label.get(uop) ?? handled.length), handled.length);
+  c.end();
+}
+
+/** The function for rare micro-ops: runs the one at OP, and returns 1 if the block is to be left there. */
+function emitRare(helpers: ReadonlyMap<Helper, number>, instructionHelperType: number): Code {
+  const c = new Code(65536);
+  c.block(); // $exitAtOp
+  const rare = UOPS.filter(isRare);
+  emitSwitch(c, rare);
+  rare.forEach((uop, i) => {
+    uop.emit(new InterpreterBackend(c, helpers, instructionHelperType, rare.length - i));
+    c.i32(0).op('return');
+    c.end();
+  });
+  c.op('unreachable');
+  c.end();
+  c.i32(1);
+  return c;
 }
 
 /** From PC to a charged block in BLOCK; inside `$dispatch` at depth 0, `$exitAtOp` at depth 1. */
