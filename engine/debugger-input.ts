@@ -81,6 +81,7 @@ function sysregWrite(
   return () => {
     machine.cluster.ports.sysregContext(cpu).slots.set(slot, value);
     machine.cluster.translationChanged(machine.cluster.states[cpu]!, false);
+    machine.cluster.debug.changed(machine.cluster.states[cpu]!);
   };
 }
 

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { KNOWN_DIFFERENCES, OTHER_DIFFERENCES } from '../test/oracle/differences.ts';
+import { BARE_METAL_DIFFERENCES, KNOWN_DIFFERENCES, OTHER_DIFFERENCES } from '../test/oracle/differences.ts';
 
 /*
  * Writes docs/oracle-differences.md from the lists that the oracle works with (test/oracle/differences.ts).
@@ -43,6 +43,18 @@ const lines = [
     `- Architecture: ${architecture}`,
     `- QEMU: ${qemu}`,
     `- In the oracle: ${treatment}`,
+    '',
+  ]),
+  '# Bare-metal comparisons',
+  '',
+  'Self-hosted debug and page tables are compared by guests of their own (test/engine/cpu).',
+  '',
+  ...BARE_METAL_DIFFERENCES.flatMap(({ id, architecture, qemu, treatment }) => [
+    `## ${id}`,
+    '',
+    `- Architecture: ${architecture}`,
+    `- QEMU: ${qemu}`,
+    `- In the comparison: ${treatment}`,
     '',
   ]),
 ];

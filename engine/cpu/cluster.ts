@@ -15,6 +15,7 @@ import * as L from './helpers/layout.ts';
 import { type HelperExports, instantiateHelpers, instructionHelperNames } from './helpers.ts';
 import { executeHostInstruction } from './host-instructions.ts';
 import { buildInterpreter } from './interpreter.ts';
+import { DEBUG_FAULT, SelfHostedDebug } from './self-hosted-debug.ts';
 import {
   CONTEXT_ALIGN,
   CONTEXT_BT,
@@ -138,6 +139,8 @@ export class CpuCluster {
   readonly code: CodeCache;
   readonly ports: ClusterPorts;
   readonly breakpoints: Breakpoints;
+  /** Breakpoints, watchpoints and software step of the guest itself. */
+  readonly debug: SelfHostedDebug;
   /** False: runs pass breakpoints and watched ranges (a debugger's step over one). */
   armed = true;
   /** Stops before the first instruction of a turn of this CPU; -1 none. */
@@ -157,6 +160,10 @@ export class CpuCluster {
   #left = 0;
   #effect = false;
   #stop = false;
+  /** A run of one chosen block ended the turn with 'yield'. */
+  #yielded = false;
+  /** Exceptions taken. */
+  #exceptions = 0;
   /** The run is one chosen block (`#runOnce`). */
   #alone = false;
   /** Statistics of the slow paths. */
@@ -181,6 +188,8 @@ export class CpuCluster {
       mmioWrite: (cpu, sizeLog2) => this.#deviceWrite(cpu, sizeLog2),
       codeWritten: (frame, offset, bytes, single) => this.code.written(frame >>> 0, offset, bytes, single),
       unshare: (frame) => ports.unshare(frame >>> 0),
+      guestWatched: (base, number, el) =>
+        this.debug.hitsWatchpoint(this.states[this.#indexOf(base)]!, number, el) ? 1 : 0,
       watched: (cpu, index, pa, bytes, isWrite) => this.#watched(cpu, index, pa, bytes, isWrite !== 0),
     });
     this.helperNames = instructionHelperNames(this.helpers);
@@ -208,6 +217,7 @@ export class CpuCluster {
     );
     this.code = new CodeCache(heap, this.helpers, translator);
     this.breakpoints = new Breakpoints(heap, this.helpers, this.code);
+    this.debug = new SelfHostedDebug(config, this.breakpoints, this.helpers);
     const env: { [name: string]: unknown } = { memory: heap.memory, table: this.functions };
     for (const name of Object.keys(HELPERS)) env[name] = this.helpers[name];
     const instance = new WebAssembly.Instance(new WebAssembly.Module(buildInterpreter().bytes), {
@@ -269,6 +279,7 @@ export class CpuCluster {
     this.event[index] = false;
     this.helpers.tlbFlushCpu(index);
     this.contextChanged(s);
+    this.debug.changed(s);
   }
 
   /** Recomputes what follows from EL, PSTATE.SP, CPACR and SCTLR: TLB set and execution context. */
@@ -338,7 +349,7 @@ export class CpuCluster {
   takePending(index: number): void {
     const s = this.states[index]!;
     const pending = s.word(L.CPU_IRQ) & ~s.daif;
-    if (pending !== 0 && this.canRun(index)) this.#takeInterrupt(s, pending);
+    if (pending !== 0 && this.canRun(index) && !this.debug.isStepDue(s)) this.#takeInterrupt(s, pending);
   }
 
   /** Levels of the interrupt inputs of a CPU. */
@@ -367,6 +378,7 @@ export class CpuCluster {
   ): void {
     const from = s.el;
     const pc = s.pc;
+    this.#exceptions += 1;
     takeException(s, this.config, target, kind, returnAddress, esr, far);
     this.contextChanged(s);
     if (kind !== 'serror') this.ports.exception(s.index, kind, from, target, esr ?? 0, far ?? 0n, pc);
@@ -426,8 +438,26 @@ export class CpuCluster {
       this.raiseSync(s, EC.BRANCH_TARGET, btype);
       return;
     }
+    if (s.word(L.CPU_FAULT) === H.FAULT_WATCHPOINT) {
+      this.#raiseDebug(s, EC.WATCHPOINT_LOWER, DEBUG_FAULT | s.word(L.CPU_FAULT_ISS), s.long(L.CPU_ADDR));
+      return;
+    }
     const iss = s.word(L.CPU_FAULT) | s.word(L.CPU_FAULT_ISS);
     this.raiseSync(s, EC.DATA_ABORT_LOWER + (s.el === 0 ? 0 : 1), iss, s.long(L.CPU_ADDR));
+  }
+
+  /** A debug exception other than BRK, to EL1. */
+  #raiseDebug(s: CpuState, ecOfLower: number, iss: number, far?: bigint): void {
+    this.raiseSync(s, ecOfLower + (s.el === 0 ? 0 : 1), iss, far);
+  }
+
+  /** Takes the Breakpoint exception of the instruction at PC, which has been fetched, if there is one. */
+  #takeBreakpoint(s: CpuState): boolean {
+    if (!this.debug.hitsBreakpoint(s)) return false;
+    this.#left -= 1;
+    // QEMU: FAR, which is UNKNOWN then, becomes 0.
+    this.#raiseDebug(s, EC.BREAKPOINT_LOWER, DEBUG_FAULT, 0n);
+    return true;
   }
 
   #takeInterrupt(s: CpuState, pending: number): void {
@@ -493,6 +523,7 @@ export class CpuCluster {
     this.#left = limit;
     this.#effect = false;
     this.#stop = index === this.stopBefore;
+    this.#yielded = false;
     if (this.#contextsOf[index] !== this.code.flushes) this.contextChanged(s);
     try {
       return this.#turn(s);
@@ -506,14 +537,18 @@ export class CpuCluster {
     for (;;) {
       this.#settlePc(s);
       const pending = s.word(L.CPU_IRQ) & ~s.daif;
-      if (pending !== 0 && this.#left > 0) this.#takeInterrupt(s, pending);
+      if (pending !== 0 && this.#left > 0 && !this.debug.isStepDue(s)) this.#takeInterrupt(s, pending);
       if (this.#stop) return 'stop';
       if (!this.canRun(s.index)) return 'yield';
       if (this.#left <= 0) return 'limit';
       if (this.#effect) return 'effect';
+      if (this.debug.isCareful(s)) {
+        if (this.#runCareful(s)) return 'yield';
+        continue;
+      }
       if (s.word(L.CPU_PSTATE) & PSTATE_IL) {
         // The fetch comes first (Arm ARM D1.3.5, synchronous exception prioritization).
-        if (this.fetchFrame(s) === 0) continue;
+        if (this.#isStopDue(s) || this.fetchFrame(s) === 0 || this.#takeBreakpoint(s)) continue;
         this.#left -= 1;
         this.raiseSync(s, EC.ILLEGAL_STATE, 0);
         continue;
@@ -526,8 +561,47 @@ export class CpuCluster {
       this.counts.runs += 1;
       this.#enter(s, budget);
       const yielded = this.#leave(s);
-      if (yielded) return 'yield';
+      if (yielded || this.#yielded) return 'yield';
     }
+  }
+
+  /**
+   * One instruction of a guest that is single-stepped or has context breakpoints, or the exception that comes before
+   * it, in the order of Arm ARM D1.3.5. True ends the turn with 'yield'.
+   */
+  #runCareful(s: CpuState): boolean {
+    if (this.code.nearlyFull) {
+      this.code.flush();
+      this.contextChanged(s);
+    }
+    const { debug } = this;
+    if (debug.isStepDue(s)) {
+      this.#left -= 1;
+      this.#raiseDebug(s, EC.SOFTWARE_STEP_LOWER, debug.stepSyndrome(s));
+      return false;
+    }
+    if (this.#isStopDue(s)) return false;
+    const frame = this.fetchFrame(s);
+    if (frame === 0 || this.#takeBreakpoint(s)) return false;
+    const isStepping = debug.isStepping(s);
+    const { u32 } = this.heap;
+    const word = u32[(frame + (s.word(L.CPU_PC) & 0xffc)) >>> 2]!;
+    const left = this.#left;
+    const exceptions = this.#exceptions;
+    if ((s.word(L.CPU_PSTATE) & PSTATE_IL) !== 0) {
+      this.#left -= 1;
+      this.raiseSync(s, EC.ILLEGAL_STATE, 0);
+    } else this.#runSingle(s);
+    if (isStepping && this.#exceptions === exceptions && this.#left === left - 1) debug.stepped(s, word);
+    return this.#yielded;
+  }
+
+  /** A debugger wants to stop before the instruction at PC. */
+  #isStopDue(s: CpuState): boolean {
+    const { breakpoints } = this;
+    if (!breakpoints.active || !this.armed || !breakpoints.stopsAt(s.pc, s.index)) return false;
+    this.#stop = true;
+    return true;
   }
 
   /**
@@ -640,12 +714,10 @@ export class CpuCluster {
      * access flag of the page not yet set.
      */
     if (this.#left <= 0 || this.#effect) return;
-    if (active && this.armed && this.breakpoints.stopsAt(s.pc, s.index)) {
-      this.#stop = true;
-      return;
-    }
+    if (this.#isStopDue(s)) return;
     const frame = this.fetchFrame(s);
     if (frame === 0) return;
+    if (active && this.#takeBreakpoint(s)) return;
     const offset = s.word(L.CPU_PC) & 0xffc;
     const context = this.fetchContext(s);
     if (active) {
@@ -697,7 +769,7 @@ export class CpuCluster {
   }
 
   #leaveOnce(s: CpuState): void {
-    if (this.#leave(s)) this.#effect = true;
+    if (this.#leave(s)) this.#yielded = true;
   }
 
   /** Whether the current instruction is trapped as a use of SIMD and floating point. UNDEFINED comes first. */

@@ -52,6 +52,8 @@ export interface CpuConfig {
   readonly pmceid: readonly [bigint, bigint];
   readonly breakpoints: number;
   readonly watchpoints: number;
+  /** How many of the breakpoints, the last ones, can match the context. */
+  readonly contextBreakpoints: number;
   /** Has the IMPLEMENTATION DEFINED register group of the A53/A57/A72 (virt-board.md 3.3 notes). */
   readonly impdefCortexA: boolean;
   readonly mpidr: (cpu: number) => bigint;
@@ -136,6 +138,7 @@ export function makeCpuConfig(options: CpuOptions): CpuConfig {
     pmceid: options.pmu ? data.pmceid : [0n, 0n],
     breakpoints: Number(getField(dfr0, 12)) + 1,
     watchpoints: Number(getField(dfr0, 20)) + 1,
+    contextBreakpoints: Number(getField(dfr0, 28)) + 1,
     impdefCortexA: data.impdefCortexA,
     mpidr: (cpu) => mpidrOf(cpu, clusterSize),
   };

@@ -51,4 +51,5 @@ export function loadCpu(cluster: CpuCluster, index: number, state: DeviceState):
   cluster.event[index] = state['event'] as boolean;
   cluster.helpers.tlbFlushCpu(index);
   cluster.contextChanged(s);
+  cluster.debug.changed(s);
 }

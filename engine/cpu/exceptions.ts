@@ -1,4 +1,4 @@
-import { SLOT_OSDLR_EL1, SLOT_OSLSR_EL1 } from './a64/sysreg-slots.ts';
+import { SLOT_STEPPED } from './a64/sysreg-slots.ts';
 import type { CpuConfig } from './cpu-models.ts';
 import type { CpuState } from './cpu-state.ts';
 import {
@@ -12,6 +12,7 @@ import {
   PSTATE_UAO,
 } from './cpu-state.ts';
 import * as L from './helpers/layout.ts';
+import { generatesDebugExceptions } from './self-hosted-debug.ts';
 
 /** Exception classes (Arm ARM D17.2.37, ESR_ELx.EC). */
 export const EC = {
@@ -29,6 +30,9 @@ export const EC = {
   PC_ALIGNMENT: 0x22,
   DATA_ABORT_LOWER: 0x24,
   SP_ALIGNMENT: 0x26,
+  BREAKPOINT_LOWER: 0x30,
+  SOFTWARE_STEP_LOWER: 0x32,
+  WATCHPOINT_LOWER: 0x34,
   BRK: 0x3c,
 } as const;
 
@@ -111,6 +115,7 @@ export function takeException(
   s.setSysreg(bank.elr, returnAddress);
   if (esr !== undefined) s.setSysreg(bank.esr, BigInt(esr >>> 0));
   if (far !== undefined) s.setSysreg(bank.far, far);
+  s.setSysreg(SLOT_STEPPED, 0n);
   switchStack(s, target, 1);
   s.daif = 15;
   let pstate = s.word(L.CPU_PSTATE) & ~(PSTATE_SS | PSTATE_IL | PSTATE_UAO | PSTATE_BTYPE);
@@ -145,12 +150,10 @@ function pstateMask(config: CpuConfig): number {
  * on and debug exceptions, off before the return, are on after it.
  */
 function returnedStep(s: CpuState, spsr: number, el: number): number {
-  const mdscr = s.sysregLo(L.SYS_MDSCR_EL1);
-  const isLocked = (s.sysregLo(SLOT_OSLSR_EL1) & 2) !== 0 || (s.sysregLo(SLOT_OSDLR_EL1) & 1) !== 0;
-  if ((mdscr & 1) === 0 || isLocked) return 0;
-  const kde = (mdscr & (1 << 13)) !== 0;
-  const enabled = (from: number, masked: boolean): boolean => from === 0 || (from === 1 && kde && !masked);
-  const isOn = !enabled(s.el, (s.daif & 8) !== 0) && enabled(el, (spsr & (1 << 9)) !== 0);
+  if ((s.sysregLo(L.SYS_MDSCR_EL1) & 1) === 0) return 0;
+  const isOn =
+    !generatesDebugExceptions(s, s.el, (s.daif & 8) !== 0) &&
+    generatesDebugExceptions(s, el, (spsr & (1 << 9)) !== 0);
   return isOn ? spsr & PSTATE_SS : 0;
 }
 
@@ -170,7 +173,7 @@ export function exceptionReturn(s: CpuState, config: CpuConfig, to?: bigint): st
   else if (el > config.highestEl || (el === 2 && !config.el2))
     illegal = 'exception return to an exception level that does not exist';
   else if (el === 0 && (spsr & 1) !== 0) illegal = 'exception return to EL0 with SPSel';
-  const step = returnedStep(s, spsr, el);
+  const step = returnedStep(s, spsr, illegal === undefined ? el : s.el);
   s.setWord(L.CPU_EXCLUSIVE, 0);
   s.nzcv = spsr >>> 28;
   s.daif = (spsr >> 6) & 15;

@@ -30,6 +30,7 @@ export interface HelperCallbacks {
   codeWritten(frame: number, offset: number, bytes: number, single: number): number;
   unshare(frame: number): void;
   watched(cpu: number, index: number, pa: number, bytes: number, isWrite: number): number;
+  guestWatched(cpu: number, number: number, el: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;

@@ -1,7 +1,7 @@
 import { ISS_FP_ACCESS, sysregFields, sysregIss } from './a64/sysreg-key.ts';
 import type { CpuCluster } from './cluster.ts';
 import type { CpuState } from './cpu-state.ts';
-import { PSTATE_DIT, PSTATE_PAN, PSTATE_SSBS, PSTATE_TCO, PSTATE_UAO } from './cpu-state.ts';
+import { PSTATE_DIT, PSTATE_PAN, PSTATE_SS, PSTATE_SSBS, PSTATE_TCO, PSTATE_UAO } from './cpu-state.ts';
 import { BANK, EC, switchStack } from './exceptions.ts';
 import * as L from './helpers/layout.ts';
 
@@ -36,6 +36,8 @@ function exceptionGeneration(cluster: CpuCluster, s: CpuState, word: number): bo
   switch (code) {
     case 0x01: // SVC
       s.advancePc(4);
+      // SSAdvance: the instruction counts as stepped. Where the step is not active PSTATE.SS is 0 already.
+      s.setWord(L.CPU_PSTATE, s.word(L.CPU_PSTATE) & ~PSTATE_SS);
       cluster.raiseSync(s, EC.SVC, imm16);
       return false;
     case 0x02: // HVC

@@ -130,7 +130,7 @@ export function makeSysregContext(ports: SysregPorts, cpu: number, slots: Sysreg
       if (effect === 'translation' && (key === TTBR0_EL1 || key === TTBR1_EL1)) {
         ports.cluster().translationChanged(s, true);
       } else if (effect === 'debug') {
-        return;
+        ports.cluster().debug.changed(s);
       } else {
         ports.cluster().translationChanged(s, false);
       }

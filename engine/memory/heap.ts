@@ -63,7 +63,7 @@ export class Heap {
     // Per frame: flags 1, table information 8, hash 8, writer 4, page 4, list 4, code tables 4 × contexts.
     const perFrame = H.FRAME_SIZE + 1 + 8 + 8 + 4 + 4 + 4 + 4 * MAX_CONTEXTS;
     const ptList = take(H.PT_LIST_MAX * 4);
-    const breakList = take(H.BREAK_LIST_MAX * 16);
+    const breakList = take(H.BREAK_LIST_ROOM * 16);
     const watchList = take(H.WATCH_LIST_MAX * H.WATCH_BYTES);
     const wanted = Math.ceil(guestBytes / H.FRAME_SIZE) + 2;
     const frameCount = Math.min(wanted, Math.floor((LIMIT - at - SLACK) / perFrame));

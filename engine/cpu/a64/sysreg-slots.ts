@@ -78,5 +78,11 @@ export const SLOT_MDCR_EL3 = at(220);
 export const SLOT_SDER32_EL3 = at(221);
 export const SLOT_TPIDR_EL3 = at(222);
 
+/**
+ * Of software step: whether the instruction before the next one was stepped (bit 0), and was a load-exclusive (bit 1).
+ * No register shows it; ESR_EL1.ISV and EX of a Software Step exception do.
+ */
+export const SLOT_STEPPED = at(224);
+
 /** One above the highest slot in use. */
-export const SLOT_END = at(224);
+export const SLOT_END = at(225);

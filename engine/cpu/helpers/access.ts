@@ -5,15 +5,15 @@
  */
 import {
   CPU_ADDR, CPU_CONTEXT, CPU_CONTEXT_GUARDED, CPU_DATA, CPU_EL, CPU_EXIT, CPU_EXCLUSIVE, CPU_EXCLUSIVE_ADDR, CPU_EXCLUSIVE_SIZE,
-  CPU_FAULT, CPU_FAULT_ISS, CPU_SYSREGS, CPU_TLB, SYS_TCR_EL1,
+  CPU_FAULT, CPU_FAULT_ISS, CPU_SYSREGS, CPU_TLB, CPU_WATCHES, CPU_WATCH_COUNT, SYS_TCR_EL1,
 } from "./layout";
 import {
   ACC_ALIGNED, ACC_SINGLE, ACC_UNPRIVILEGED, EXIT_FAULT, EXIT_NO_MEMORY, EXIT_SINGLE, EXIT_WATCH,
-  ATTR_GUARDED, FAULT_BRANCH_TARGET, FAULT_SP_ALIGNMENT,
+  ATTR_GUARDED, FAULT_BRANCH_TARGET, FAULT_SP_ALIGNMENT, FAULT_WATCHPOINT,
   FRAME_CODE, FRAME_DIRTY, FRAME_SHARED, FRAME_SLOW_STORES, FRAME_TABLE,
   FRAME_WRITABLE_CACHED, G_BREAK_COUNT, G_BREAK_LIST, G_CODE_TABLES, G_FRAMES, G_FRAME_PAGES, G_WALK_UPDATE, G_WALK_UPDATE_AT, G_STAT_SLOW, G_WALK_ATTRS, G_WALK_PA, G_ZERO_FRAME,
   RADIX_READ_ONLY, RADIX_UNTOUCHED, TLB_ENTRIES, TLB_FETCH, TLB_SET, TLB_WRITE, G_CODE_TABLE_STRIDE,
-  G_WATCH_COUNT, G_WATCH_LIST, WATCH_BYTES, WATCH_READ, WATCH_VIRTUAL, WATCH_WRITE,
+  G_WATCH_COUNT, G_WATCH_LIST, WATCH_BYTES, WATCH_NUMBER_SHIFT, WATCH_READ, WATCH_VIRTUAL, WATCH_WRITE,
 } from "./heap-layout";
 import { flagsAddress, frameForWrite, noteZeroRead, radixEntry } from "./memory";
 import {
@@ -41,6 +41,9 @@ declare function unshare(frame: u32): void;
  */
 @external("env", "watched")
 declare function watched(cpu: usize, index: u32, pa: f64, bytes: u32, isWrite: u32): u32;
+/** A byte that watchpoint `number` of the CPU names is about to be touched from `el`: 1 = it matches. */
+@external("env", "guestWatched")
+declare function guestWatched(cpu: usize, number: u32, el: u32): u32;
 
 export function fault(cpu: usize, va: u64, dfsc: u32, isWrite: u32): void {
   store<u64>(cpu, va, CPU_ADDR);
@@ -154,11 +157,50 @@ export function checkWatches(cpu: usize, va: u64, pa: u64, bytes: u32, kind: u32
   return result;
 }
 
+// @ts-ignore: decorator
+@inline
+export function hasWatches(cpu: usize): bool {
+  return (load<u32>(G_WATCH_COUNT) | load<u32>(cpu, CPU_WATCH_COUNT)) != 0;
+}
+
+/**
+ * The guest's own watchpoints (Arm ARM shared/debug AArch64.WatchpointByteMatch). STOP: CPU_EXIT says that the access
+ * takes a Watchpoint exception. FAR is the lowest byte that is accessed and watched, as on QEMU; the architecture
+ * allows any from the lowest accessed byte to the highest watched one. A page is kept out of the TLB whatever is
+ * watched there, reads or writes: an atomic reads through the entry for writes.
+ */
+export function checkGuestWatches(cpu: usize, va: u64, bytes: u32, kind: u32, el: u32): u32 {
+  const count = load<u32>(cpu, CPU_WATCH_COUNT);
+  const address = <u64>((<i64>(va << 8)) >> 8); // address tags do not count
+  const page = address & ~(<u64>4095);
+  let result = NOT_WATCHED;
+  for (let i: u32 = 0; i < count; i++) {
+    const at = cpu + i * WATCH_BYTES;
+    const first = load<u64>(at, CPU_WATCHES), last = load<u64>(at, CPU_WATCHES + 8);
+    if (page > last || (page | 4095) < first) continue;
+    result = PAGE_WATCHED;
+    const flags = load<u32>(at, CPU_WATCHES + 16);
+    if (!(flags & kind) || address > last || address + (bytes - 1) < first) continue;
+    if (!guestWatched(cpu, flags >> WATCH_NUMBER_SHIFT, el)) continue;
+    fault(cpu, first > address ? va + (first - address) : va, 0, kind == WATCH_WRITE ? 1 : 0);
+    store<u32>(cpu, FAULT_WATCHPOINT, CPU_FAULT);
+    return STOP;
+  }
+  return result;
+}
+
+/** Both kinds of watches. */
+function checkAllWatches(cpu: usize, va: u64, pa: u64, bytes: u32, kind: u32, el: u32): u32 {
+  const watch = checkWatches(cpu, va, pa, bytes, kind);
+  if (watch == STOP || !load<u32>(cpu, CPU_WATCH_COUNT)) return watch;
+  return max<u32>(watch, checkGuestWatches(cpu, va, bytes, kind, el));
+}
+
 /** Reads one access that does not cross a page; pa and va known. Fills the TLB where that is allowed. */
 function loadInPage(cpu: usize, va: u64, pa: u64, sizeLog2: u32, desc: u32, el: u32): u64 {
   let watch = NOT_WATCHED;
-  if (load<u32>(G_WATCH_COUNT)) {
-    watch = checkWatches(cpu, va, pa, 1 << sizeLog2, WATCH_READ);
+  if (hasWatches(cpu)) {
+    watch = checkAllWatches(cpu, va, pa, 1 << sizeLog2, WATCH_READ, el);
     if (watch == STOP) return 0;
   }
   const entry = radixEntry(pa);
@@ -242,8 +284,8 @@ function storeInPage(cpu: usize, va: u64, pa: u64, value: u64, sizeLog2: u32, de
   const bytes: u32 = 1 << sizeLog2;
   const single = desc & ACC_SINGLE;
   let watch = NOT_WATCHED;
-  if (load<u32>(G_WATCH_COUNT)) {
-    watch = checkWatches(cpu, va, pa, bytes, WATCH_WRITE);
+  if (hasWatches(cpu)) {
+    watch = checkAllWatches(cpu, va, pa, bytes, WATCH_WRITE, el);
     if (watch == STOP) return;
   }
   const entry = radixEntry(pa);
@@ -336,6 +378,7 @@ export function slow_store(cpu: usize, va: u64, value: u64, desc: u32): void {
         return;
       }
       const pa2 = load<u64>(G_WALK_PA);
+      if (load<u32>(cpu, CPU_WATCH_COUNT) && checkGuestWatches(cpu, va, bytes, WATCH_WRITE, el) == STOP) return;
       // Before the first byte: what it changes might change the second translation.
       if (!(desc & ACC_SINGLE) && (mayLeave(pa) || mayLeave(pa2))) {
         store<u32>(cpu, EXIT_SINGLE, CPU_EXIT);
@@ -417,6 +460,12 @@ export function store_exclusive_pair(cpu: usize, va: u64, first: u64, second: u6
 /** DC ZVA (64 bytes). FAR is the address in the register, not that of the block (Arm ARM D17.2.40, FAR_EL1). */
 export function zero_block(cpu: usize, va: u64, desc: u32): void {
   const block = va & ~(<u64>63);
+  if (load<u32>(cpu, CPU_WATCH_COUNT)) {
+    const el = accessEl(cpu, desc);
+    const isMapped = walk(cpu, block, el, ACCESS_WRITE, false) == 0;
+    // QEMU: the address that the instruction names comes first.
+    if (isMapped && (checkGuestWatches(cpu, va, 1, WATCH_WRITE, el) == STOP || checkGuestWatches(cpu, block, 64, WATCH_WRITE, el) == STOP)) return;
+  }
   for (let at: u32 = 0; at < 64; at += 8) {
     slow_store(cpu, block + at, 0, desc);
     const exit = load<u32>(cpu, CPU_EXIT);

@@ -2,12 +2,12 @@
  * The slow path of atomics (FEAT_LSE): like those of loads and stores in access.ts, a call either completes or leaves
  * a reason in CPU_EXIT and memory as it was.
  */
-import { accessEl, ALONE, checkWatches, fault, slow_load, slow_store, STOP, translateFor } from "./access";
+import { accessEl, ALONE, checkGuestWatches, checkWatches, fault, slow_load, slow_store, STOP, translateFor } from "./access";
 import {
   ACC_SINGLE, EXIT_SINGLE, FRAME_CODE, FRAME_TABLE, G_WALK_PA, G_WATCH_COUNT, RADIX_READ_ONLY, RADIX_UNTOUCHED,
-  WATCH_WRITE,
+  WATCH_READ, WATCH_WRITE,
 } from "./heap-layout";
-import { CPU_DATA, CPU_DATA_HI, CPU_EXIT } from "./layout";
+import { CPU_DATA, CPU_DATA_HI, CPU_EXIT, CPU_WATCH_COUNT } from "./layout";
 import { flagsAddress, radixEntry } from "./memory";
 import { ACCESS_READ, ACCESS_WRITE } from "./mmu";
 
@@ -39,6 +39,13 @@ function mayUpdate(cpu: usize, va: u64, bytes: u32, desc: u32): bool {
   const entry = radixEntry(load<u64>(G_WALK_PA));
   if (entry == 0 || entry & RADIX_READ_ONLY) {
     fault(cpu, va, UNSUPPORTED, 0);
+    return false;
+  }
+  // Reads first: ISS.WnR is 0 where a read would have hit (Arm ARM D17.2.37, ISS of a Watchpoint exception).
+  if (
+    load<u32>(cpu, CPU_WATCH_COUNT) &&
+    (checkGuestWatches(cpu, va, bytes, WATCH_READ, el) == STOP || checkGuestWatches(cpu, va, bytes, WATCH_WRITE, el) == STOP)
+  ) {
     return false;
   }
   return true;

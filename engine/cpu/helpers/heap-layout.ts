@@ -116,6 +116,8 @@ export const EXIT_NO_BLOCK = 2;
 export const FAULT_SP_ALIGNMENT = 0x100;
 /** Likewise: a branch to where none may go, with PSTATE.BTYPE in bits 1:0. */
 export const FAULT_BRANCH_TARGET = 0x200;
+/** Likewise: a Watchpoint exception, address in CPU_ADDR. */
+export const FAULT_WATCHPOINT = 0x400;
 export const EXIT_FAULT = 3;
 /** The instruction at CPU_PC has an effect outside memory and must run as a block of its own. */
 export const EXIT_SINGLE = 4;
@@ -163,6 +165,8 @@ export const G_FRAME_LIST = 0x000f00a4;
 export const G_BREAK_COUNT = 0x000f00a8;
 export const G_BREAK_LIST = 0x000f00ac;
 export const BREAK_LIST_MAX = 4096;
+/** Room for these and for the breakpoints of 512 guest CPUs. */
+export const BREAK_LIST_ROOM = 13312;
 
 /**
  * u32: number of watched ranges, and their list: 24 bytes each, first and last address (u64), WATCH_* (u32). An
@@ -176,6 +180,8 @@ export const WATCH_READ = 1;
 export const WATCH_WRITE = 2;
 /** The range is of virtual addresses, otherwise of physical ones. */
 export const WATCH_VIRTUAL = 4;
+/** In a list of a CPU (CPU_WATCHES): the number of the watchpoint is above this many bits of the flags. */
+export const WATCH_NUMBER_SHIFT = 8;
 
 /**
  * u32: number of TLB entries that read the frame of zeros for untouched memory, and their addresses. The first

@@ -77,6 +77,9 @@ export const CPU_BTYPE = 0x1f0;
 export const CPU_BTYPE_AT = 0x1f4;
 /** Like CPU_CONTEXT, for guarded pages; all ones: none has been met. */
 export const CPU_CONTEXT_GUARDED = 0x1f8;
+/** Watchpoints of the guest that may hit (u32), and where they are: WATCH_BYTES each (see self-hosted-debug.ts). */
+export const CPU_WATCH_COUNT = 0x1fc;
+export const CPU_WATCHES = 0x1400;
 /** Floating point control and status (u32 each), architectural layout. */
 export const CPU_FPCR = 0x1c8;
 export const CPU_FPSR = 0x1cc;
