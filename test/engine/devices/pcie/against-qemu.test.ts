@@ -89,6 +89,9 @@ const KINDS: readonly (readonly [string, string])[] = [
   ['virtio-tablet-pci', ''],
 ];
 
+/** Those that have queue 0 alone, on a machine with one CPU. */
+const ONE_QUEUE: ReadonlySet<string> = new Set(['virtio-blk-pci', 'virtio-rng-pci']);
+
 describe.skipIf(!haveQemu)('PCIe against QEMU', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pcie-'));
   const disk = join(folder, 'disk');
@@ -198,7 +201,10 @@ describe.skipIf(!haveQemu)('PCIe against QEMU', () => {
               const isAccess = !isPort && isAccessWindow(where, place.express);
               if (isFlr || isAccess) continue;
               await machine.write(base + where, size, BigInt.asUintN(8 * size, BigInt(bits)));
-              seen.push(`${where.toString(16)}: ${(await machine.read(base + where, 4)).toString(16)}`);
+              let got = await machine.read(base + where, 4);
+              // Interrupt Status: QEMU's port does not raise the wire when a slot command is completed.
+              if (isPort && where === 4) got &= ~(1n << 19n);
+              seen.push(`${where.toString(16)}: ${got.toString(16)}`);
             }
             // Back to something known.
             for (const where of [0x04, 0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x28, 0x2c, 0x3c]) {
@@ -292,7 +298,7 @@ describe.skipIf(!haveQemu)('PCIe against QEMU', () => {
               for (const [offset, bits] of list) {
                 const width = widths[offset] ?? 4;
                 // A queue that does not exist holds what is written, in QEMU.
-                if (offset === 0x16 && bits > 1) continue;
+                if (offset === 0x16 && bits > (ONE_QUEUE.has(kind) ? 0 : 1)) continue;
                 await machine.write(BAR4 + offset, width, BigInt.asUintN(8 * width, BigInt(bits)));
                 for (const register of registers) {
                   const got = await machine.read(BAR4 + register, widths[register] ?? 4);
