@@ -223,7 +223,7 @@ export class Machine {
     );
     this.board = wireVirt(config, this.boot, spec.baseSeconds, {
       ports: (id) => this.#ports(id),
-      dma: (id, target) => this.#dma(id, target),
+      dma: (id, target, requester) => this.#dma(id, target, requester),
       memory: this.memory,
       entropy: (id, length) => this.#entropy(id, length),
       flashStorage: (bank) => this.flash[bank]!,
@@ -762,7 +762,7 @@ export class Machine {
     return { id, timers: this.#timers(id), observer };
   }
 
-  #dma(id: string, target: DmaPort = this.memory): DmaPort {
+  #dma(id: string, target: DmaPort = this.memory, requester?: () => number): DmaPort {
     const observe = (address: number, length: number, write: boolean): void => {
       this.onDma(id, address, length, write);
       if (this.#sink === undefined || !this.#observe.dma) return;
@@ -775,6 +775,7 @@ export class Machine {
         address,
         length,
         write,
+        ...(requester === undefined ? {} : { requester: requester() }),
       });
     };
     return {

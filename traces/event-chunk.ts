@@ -81,8 +81,14 @@ export class EventChunkEncoder {
         return;
       }
       case 'dma': {
-        const { kind, device, write } = event;
-        const site = this.#site(`${write} ${cpu} ${device}`, { kind, cpu, device, write });
+        const { kind, device, write, requester = -1 } = event;
+        const site = this.#site(`${write} ${requester} ${cpu} ${device}`, {
+          kind,
+          cpu,
+          device,
+          write,
+          requester,
+        });
         this.#stream.add(site, position, ordinal, time, BigInt(event.address), BigInt(event.length));
         return;
       }
@@ -177,8 +183,21 @@ export class EventChunkEncoder {
     };
     if (this.codec.hasBytes) map.data = this.#bytes.toBytes();
     if (this.codec.hasRows) map.rows = this.#rows;
+    if (this.codec.chunk === 'dma' && this.sites.some(({ requester }) => requester >= 0)) {
+      const column = new ByteColumn();
+      for (const { requester } of this.sites) column.varint(requester + 1);
+      map.req = column.toBytes();
+    }
     return pack(map);
   }
+}
+
+/** Traces of older versions do not have the column. */
+function withRequesters(sites: readonly Site[], column: Uint8Array): Site[] {
+  const from = new ByteCursor(column);
+  const known = sites.map((site) => ({ ...site, requester: from.varint() - 1 }));
+  if (!from.atEnd) throw new DecodeError('the column of requesters is longer than its sites');
+  return known;
 }
 
 /** The events of one chunk, as columns; `event` puts one together. */
@@ -204,7 +223,8 @@ export class EventChunk {
       sites.push(before);
     }
     if (!siteColumn.atEnd) throw new DecodeError('the site column is longer than its sites');
-    this.sites = sites;
+    this.sites =
+      codec.chunk === 'dma' && fields.has('req') ? withRequesters(sites, fields.bytes('req')) : sites;
     this.table = decodeStream(fields, codec.slots, entry.count, entry.first, entry.last);
     for (const site of this.table.site) {
       if (site >= siteCount) throw new DecodeError(`site ${site} does not exist`);

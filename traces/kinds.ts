@@ -30,6 +30,8 @@ export interface Site {
   readonly what: string;
   readonly intid: number;
   readonly target: number;
+  /** Requester ID of DMA; -1 where there is none. */
+  readonly requester: number;
   readonly fromEl: number;
   readonly toEl: number;
   readonly mode: 'push' | 'pull';
@@ -46,6 +48,7 @@ export const NO_SITE: Site = {
   what: '',
   intid: -1,
   target: -1,
+  requester: -1,
   fromEl: 0,
   toEl: 0,
   mode: 'push',
@@ -224,7 +227,17 @@ const dma: KindCodec = {
   build(site, stamp, values, at): DmaEvent {
     const { cpu, device, write } = site;
     const address = safe(values[at]!);
-    return { kind: 'dma', ...stamp, cpu, device, address, length: safe(values[at + 1]!), write };
+    const requester = site.requester < 0 ? {} : { requester: site.requester };
+    return {
+      kind: 'dma',
+      ...stamp,
+      cpu,
+      device,
+      address,
+      length: safe(values[at + 1]!),
+      write,
+      ...requester,
+    };
   },
 };
 

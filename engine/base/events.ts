@@ -64,9 +64,12 @@ export interface InputEvent extends EventBase {
 export interface DmaEvent extends EventBase {
   readonly kind: 'dma';
   readonly device: string;
+  /** As the device sees it: before any IOMMU. */
   readonly address: number;
   readonly length: number;
   readonly write: boolean;
+  /** Requester ID (bus << 8 | device << 3 | function) of a PCI function at that moment; others have none. */
+  readonly requester?: number;
 }
 
 /** The guest left the defined ground, or used something virtrace does not have. */

@@ -2,6 +2,7 @@
 import type { MachineEvent } from '../../engine/base/events.ts';
 import { describeInputEvents } from '../../engine/devices/virtio/input-codes.ts';
 import { decodeAccess, type RegisterMaps } from '../../traces/index.ts';
+import { functionName, noteText } from './message-words.ts';
 
 const HEX = (value: bigint | number): string => `0x${value.toString(16)}`;
 const SHOWN_BYTES = 48;
@@ -50,14 +51,14 @@ export function describeEvent(event: MachineEvent, maps: RegisterMaps): string {
       if (event.what === 'events') return `${event.device} ${verb} ${describeInputEvents(event.data)}`;
       return `${event.device} ${verb} ${event.what} ${showBytes(event.data)}`;
     }
-    case 'dma':
-      return `${event.device} DMA ${event.write ? 'write' : 'read'} ${HEX(event.address)}, ${event.length} bytes`;
+    case 'dma': {
+      const by = event.requester === undefined ? '' : ` by ${functionName(event.requester)}`;
+      return `${event.device} DMA ${event.write ? 'write' : 'read'} ${HEX(event.address)}, ${event.length} bytes${by}`;
+    }
     case 'guest-error':
       return `${event.device} guest error at +${HEX(event.offset)}: ${event.message}`;
-    case 'note': {
-      const fields = Object.entries(event.fields).map(([name, value]) => `${name}=${String(value)}`);
-      return `${event.device} ${[event.what, ...fields].join(' ')}`;
-    }
+    case 'note':
+      return `${event.device} ${noteText(event)}`;
     case 'power':
       return event.target < 0 ? event.what : `${event.what} CPU ${event.target}`;
   }

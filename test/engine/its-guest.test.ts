@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { MachineEvent } from '../../engine/base/events.ts';
 import { defaultVirtConfig, type PciDeviceConfig, type VirtConfig } from '../../engine/boards/virt/config.ts';
+import { describeEvent } from '../../recorder/session/describe.ts';
 import { makeGuest, runToEnd } from '../support/machines.ts';
 import { project, qemu } from '../support/qemu.ts';
 
@@ -26,6 +27,8 @@ const DEVICES: readonly PciDeviceConfig[] = [
 interface Step {
   readonly line: string;
   readonly errors: readonly string[];
+  /** The way of the messages: DMA of PCI functions, notes, and states of LPIs. */
+  readonly messages: readonly string[];
 }
 
 function ours(): readonly Step[] {
@@ -40,20 +43,28 @@ function ours(): readonly Step[] {
   const steps: Step[] = [];
   let line = '';
   let errors: string[] = [];
+  let messages: string[] = [];
+  const isOfMessage = (event: MachineEvent): boolean =>
+    (event.kind === 'dma' && event.requester !== undefined) ||
+    (event.kind === 'note' && ['msi', 'lpi'].includes(event.what)) ||
+    (event.kind === 'interrupt' && event.intid >= 8192);
   const onEvent = (event: MachineEvent): void => {
     if (event.kind === 'guest-error' && ['its', 'gicr0'].includes(event.device)) errors.push(event.message);
+    if (isOfMessage(event)) messages.push(describeEvent(event, () => undefined));
     if (event.kind !== 'output') return;
     for (const char of new TextDecoder().decode(event.bytes)) {
       if (char !== '\n') line += char === '\r' ? '' : char;
       else {
-        steps.push({ line, errors });
+        steps.push({ line, errors, messages });
         line = '';
         errors = [];
+        messages = [];
       }
     }
   };
   const images = { kernel: { name: 'its.elf', bytes: readFileSync(ELF) } };
-  const guest = makeGuest({ guest: 'smp', cpus: CPUS, with: { config, images }, onEvent });
+  const observe = { accesses: false, exceptions: false, dma: true };
+  const guest = makeGuest({ guest: 'smp', cpus: CPUS, with: { config, images, observe }, onEvent });
   expect(runToEnd(guest).reason).toBe('power-off');
   return steps;
 }
@@ -77,6 +88,26 @@ describe('the ITS guest', () => {
       return errors.length !== 1 || !errors[0]!.startsWith(what === 'stall' ? `stalled: ${name}` : name!);
     });
     expect(wrong).toEqual([]);
+  });
+
+  it('shows the way of each message from the requester to the CPU that takes it', () => {
+    const way = (line: string) => steps.find((step) => step.line.startsWith(line))!.messages;
+    expect(way('MSI of 02:00.0')).toEqual([
+      'edu-behind msi from 02:00.0, vector 0: 0x1 to 0x8090040',
+      'edu-behind DMA write 0x8090040, 4 bytes by 02:00.0',
+      'its lpi: DeviceID 0x200 (02:00.0), EventID 1 is INTID 8209 for CPU 2',
+      'INTID 8209 pending CPU 2',
+      'INTID 8209 acknowledge CPU 2',
+      'INTID 8209 not-pending CPU 2',
+    ]);
+    expect(way('unmasked, to another EventID')).toEqual([
+      'rng msi from 01:00.0, vector 1: 0x2 to 0x8090040',
+      'rng DMA write 0x8090040, 4 bytes by 01:00.0',
+      'its lpi: DeviceID 0x100 (01:00.0), EventID 2 is INTID 8202 for CPU 1',
+      'INTID 8202 pending CPU 1',
+      'INTID 8202 acknowledge CPU 1',
+      'INTID 8202 not-pending CPU 1',
+    ]);
   });
 
   it.skipIf(qemu === undefined)(

@@ -77,6 +77,15 @@ const body: fc.Arbitrary<object> = fc.oneof(
     length: fc.nat(),
     write: fc.boolean(),
   }),
+  fc.record({
+    kind: fc.constant('dma'),
+    cpu,
+    device,
+    address: fc.nat({ max: 2 ** 52 }),
+    length: fc.nat(),
+    write: fc.boolean(),
+    requester: fc.nat(0xffff),
+  }),
   fc.record({ kind: fc.constant('guest-error'), cpu, device, offset: fc.nat(), message: fc.string() }),
   fc.record({
     kind: fc.constant('note'),

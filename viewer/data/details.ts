@@ -1,5 +1,6 @@
 import { findRegister } from '../../engine/base/register-map.ts';
 import { interruptNumber } from '../../recorder/session/interrupt-words.ts';
+import { functionName } from '../../recorder/session/message-words.ts';
 import {
   decodeAccess,
   type EventFilter,
@@ -80,6 +81,10 @@ function factsOf(event: TraceEvent): EventDetails['facts'] {
     case 'dma':
       facts.push({ name: 'address', value: hex(event.address) });
       facts.push({ name: 'length', value: `${event.length} bytes` });
+      if (event.requester !== undefined) {
+        const name = functionName(event.requester);
+        facts.push({ name: 'requester', value: `${hex(event.requester)}, PCI function ${name}` });
+      }
       break;
     case 'input':
       facts.push({ name: 'input', value: `${event.what}, ${event.data.length} bytes` });

@@ -1,4 +1,5 @@
 import { interruptName, interruptNumber } from '../../recorder/session/interrupt-words.ts';
+import { functionName, noteText } from '../../recorder/session/message-words.ts';
 import { decodeAccess, type RegisterMaps, type TraceEvent } from '../../traces/index.ts';
 import { readable } from './console-text.ts';
 import type { Severity } from './protocol.ts';
@@ -58,14 +59,13 @@ export class EventText {
         return `${event.mode === 'pull' ? 'answer' : 'input'} ${event.what} ${bytesText(event.data)}`;
       case 'dma': {
         const range = `0x${event.address.toString(16)}, ${event.length} bytes`;
-        return `${event.write ? 'write' : 'read'} ${range}`;
+        const by = event.requester === undefined ? '' : ` by ${functionName(event.requester)}`;
+        return `${event.write ? 'write' : 'read'} ${range}${by}`;
       }
       case 'guest-error':
         return event.message;
-      case 'note': {
-        const fields = Object.entries(event.fields).map(([name, value]) => `${name}=${String(value)}`);
-        return [event.what, ...fields].join(' ');
-      }
+      case 'note':
+        return noteText(event);
       case 'power':
         return event.what.replace('-', ' ');
     }

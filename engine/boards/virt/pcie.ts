@@ -19,7 +19,7 @@ export interface PcieWiring extends BackendPorts {
   /** Memory as a function with this requester ID reaches it. */
   dma(id: string, requesterId: () => number): DmaPort;
   /** Memory as it is reached around the IOMMU. */
-  directDma(id: string): DmaPort;
+  directDma(id: string, requesterId: () => number): DmaPort;
   /** INTA–INTD of the root bus. */
   readonly lines: readonly [InterruptLine, InterruptLine, InterruptLine, InterruptLine];
   /** Firmware is in flash: an AArch32 CPU then has the low ECAM. */
@@ -80,11 +80,12 @@ export function wirePcie(config: VirtConfig, wiring: PcieWiring): PcieBoard {
   });
   const portsFor = (bus: PciBus, devfn: number, id: string): PciPorts => {
     const slot = bus.slot(devfn);
+    const requesterId = () => slot.requesterId();
     return {
       ...wiring.ports(id),
       slot,
-      dma: wiring.dma(id, () => slot.requesterId()),
-      directDma: wiring.directDma(id),
+      dma: wiring.dma(id, requesterId),
+      directDma: wiring.directDma(id, requesterId),
     };
   };
   host.root.plug(new HostBridge(portsFor(host.root, 0, 'pcie-root')));

@@ -41,7 +41,7 @@ import { hasTrait } from './versions.ts';
 export interface WiringPorts {
   ports(id: string): DevicePorts;
   /** Memory as a device reaches it; observed under its name. Default target: physical memory. */
-  dma(device: string, target?: DmaPort): DmaPort;
+  dma(device: string, target?: DmaPort, requesterId?: () => number): DmaPort;
   /** Physical memory, unobserved. */
   readonly memory: DmaPort;
   entropy(device: string, length: number): Uint8Array;
@@ -231,8 +231,8 @@ export function wireVirt(
     ports: (id) => wiring.ports(id),
     drive: (id) => wiring.drive(id),
     entropy: (id, length) => wiring.entropy(id, length),
-    dma: (id, requesterId) => wiring.dma(id, busMaster(space, requesterId).dma),
-    directDma: (id) => wiring.dma(id),
+    dma: (id, requesterId) => wiring.dma(id, busMaster(space, requesterId).dma, requesterId),
+    directDma: (id, requesterId) => wiring.dma(id, undefined, requesterId),
     lines: [spi(SPI.pcie), spi(SPI.pcie + 1), spi(SPI.pcie + 2), spi(SPI.pcie + 3)],
     firmware: boot.kind === 'firmware',
   });

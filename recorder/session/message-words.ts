@@ -1,0 +1,27 @@
+/** DMA and messages of PCI devices in words: who sent what, and what became of it. */
+import type { NoteEvent } from '../../engine/base/events.ts';
+
+/** A requester ID as lspci writes it: `02:00.0`. */
+export function functionName(requester: number): string {
+  const bus = (requester >>> 8).toString(16).padStart(2, '0');
+  const device = ((requester >>> 3) & 0x1f).toString(16).padStart(2, '0');
+  return `${bus}:${device}.${requester & 7}`;
+}
+
+const hex = (value: unknown): string =>
+  typeof value === 'number' ? `0x${value.toString(16)}` : String(value);
+
+/** A note without its device. The way of a message is told in words, everything else as names and values. */
+export function noteText({ what, fields }: Pick<NoteEvent, 'what' | 'fields'>): string {
+  const { requester, vector, address, data, intid, deviceId, eventId, cpu } = fields;
+  if (what === 'msi' && typeof requester === 'number') {
+    const from = `msi from ${functionName(requester)}`;
+    if (typeof intid === 'number') return `${from}: SPI ${intid - 32} (INTID ${intid})`;
+    return `${from}, vector ${String(vector)}: ${hex(data)} to ${hex(address)}`;
+  }
+  if (what === 'lpi' && typeof deviceId === 'number') {
+    const from = `lpi: DeviceID ${hex(deviceId)} (${functionName(deviceId)})`;
+    return `${from}, EventID ${String(eventId)} is INTID ${String(intid)} for CPU ${String(cpu)}`;
+  }
+  return [what, ...Object.entries(fields).map(([name, value]) => `${name}=${String(value)}`)].join(' ');
+}
