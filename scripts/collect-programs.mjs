@@ -1,12 +1,12 @@
 // Puts programs out of unpacked Debian packages into a tree for an initramfs, with the shared libraries they need
 // and nothing else. A library that no package brings is named, with the file that needs it.
-// Usage: node collect-programs.mjs PACKAGES ROOT
+// Usage: node collect-programs.mjs PACKAGES ROOT [PROGRAM...]: these programs alone, or all of the RAM disk.
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-const [packages, root] = process.argv.slice(2);
+const [packages, root, ...only] = process.argv.slice(2);
 if (!packages || !root) {
-  console.error('usage: collect-programs.mjs PACKAGES ROOT');
+  console.error('usage: collect-programs.mjs PACKAGES ROOT [PROGRAM...]');
   process.exit(2);
 }
 
@@ -106,21 +106,23 @@ function addTree(inside) {
   } else copy(from, inside);
 }
 
-for (const name of PROGRAMS) {
+for (const name of only.length > 0 ? only : PROGRAMS) {
   const path = find(PROGRAM_FOLDERS, name);
   if (path === undefined) missing.push(`the program ${name}`);
   else addElf(path, `usr/bin/${name}`);
 }
-for (const name of OPENED_LATER) addLibrary(name, 'the C library');
-for (const name of PYTHON_MODULES) {
-  addTree(existsSync(join(packages, PYTHON, name)) ? `${PYTHON}/${name}` : `${PYTHON}/${name}.py`);
+if (only.length === 0) {
+  for (const name of OPENED_LATER) addLibrary(name, 'the C library');
+  for (const name of PYTHON_MODULES) {
+    addTree(existsSync(join(packages, PYTHON, name)) ? `${PYTHON}/${name}` : `${PYTHON}/${name}.py`);
+  }
+  for (const name of PYTHON_EXTENSIONS) {
+    const file = `${PYTHON}/lib-dynload/${name}.cpython-311-aarch64-linux-gnu.so`;
+    if (existsSync(join(packages, file))) addElf(join(packages, file), file);
+    else missing.push(file);
+  }
+  for (const name of PERL_MODULES) addTree(`${PERL}/${name}`);
 }
-for (const name of PYTHON_EXTENSIONS) {
-  const file = `${PYTHON}/lib-dynload/${name}.cpython-311-aarch64-linux-gnu.so`;
-  if (existsSync(join(packages, file))) addElf(join(packages, file), file);
-  else missing.push(file);
-}
-for (const name of PERL_MODULES) addTree(`${PERL}/${name}`);
 
 if (missing.length > 0) {
   for (const what of missing) console.error(`guests: the packages do not hold ${what}`);

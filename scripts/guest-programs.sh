@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds a larger RAM disk with Debian's own programs (openssl, Python, SQLite, Perl, compressors, stress-ng) for the
 # reference kernel: .guests/linux-arm64/programs.cpio.gz, which is the reference initramfs with a second archive
-# behind it (the kernel unpacks one after the other). Called by scripts/guests.sh. Packages are only downloaded and
-# unpacked, never installed. Nothing else depends on it: a failure says what is missing, and tests leave it out.
+# behind it (the kernel unpacks one after the other). And .guests/linux-arm64/lspci.cpio.gz, an archive with lspci
+# alone, to be laid over another one. Called by scripts/guests.sh. Packages are only downloaded and unpacked, never
+# installed. Nothing else depends on it: a failure says what is missing, and tests leave it out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,6 +19,7 @@ packages=(
   gzip bzip2 libbz2-1.0 xz-utils liblzma5
   perl-base libcrypt1
   memtester
+  pciutils libpci3 libudev1
   # stress-ng is linked with libraries for stressors that no workload here uses, and does not start without them.
   stress-ng libapparmor1 libbsd0 libmd0 libegl1 libgles2 libglvnd0 libgbm1 libdrm2 libwayland-server0 libffi8
   libxcb-randr0 libxcb1 libxau6 libxdmcp6 libjpeg62-turbo libjudydebian1 libkmod2 libsctp1 libxxhash0
@@ -51,7 +53,7 @@ fingerprint() {
 }
 
 look
-if [ ${#missing[@]} -eq 0 ] && [ -s $out/programs.cpio.gz ] && [ "$(cat $stamp 2>/dev/null)" = "$(fingerprint)" ]; then
+if [ ${#missing[@]} -eq 0 ] && [ -s $out/programs.cpio.gz ] && [ -s $out/lspci.cpio.gz ] && [ "$(cat $stamp 2>/dev/null)" = "$(fingerprint)" ]; then
   echo "guests: $out/programs.cpio.gz is up to date"
   exit 0
 fi
@@ -89,6 +91,12 @@ chmod 755 "$work"/root/usr/bin/* "$work/root/programs/run" "$work"/root/lib/ld-l
 node scripts/make-initramfs.mjs "$work/root" "$work/more.cpio"
 gzip -9n "$work/more.cpio"
 cat $out/initrd.cpio.gz "$work/more.cpio.gz" >"$work/programs.cpio.gz"
-mv "$work/programs.cpio.gz" $out/
+mkdir "$work/lspci"
+node scripts/collect-programs.mjs "$work/packages" "$work/lspci" lspci || without 'the packages have changed (see above)'
+chmod -R u=rwX,go=rX "$work/lspci"
+chmod 755 "$work"/lspci/usr/bin/* "$work"/lspci/lib/ld-linux-aarch64.so.1
+node scripts/make-initramfs.mjs "$work/lspci" "$work/lspci.cpio"
+gzip -9n "$work/lspci.cpio"
+mv "$work/programs.cpio.gz" "$work/lspci.cpio.gz" $out/
 fingerprint >$stamp
 echo "guests: $out/programs.cpio.gz holds programs of ${#packages[@]} packages, $(du -sm "$work/root" | cut -f1) MB"
