@@ -40,6 +40,7 @@ export const COMMON_PCI_PROPERTIES: readonly DeviceProperty[] = [
   text('bus', 'pcie.0 (default) or the id of a pcie-root-port'),
   text('addr', 'device number, hexadecimal, and function: 5 or 5.1; default: the first free one'),
   flag('multifunction', 'function 0 says that there are others'),
+  text('romfile', 'accepted when empty: no device has an option ROM'),
 ];
 
 /** What virtio devices have on PCI alone. */
@@ -249,6 +250,10 @@ function propertyErrors(config: VirtConfig, device: PciDeviceConfig): string[] {
       errors.push(`-device ${type},${name}=${String(value)}: allowed are ${low} to ${high}`);
     }
   };
+  if (properties.romfile !== undefined && properties.romfile !== '') {
+    const given = String(properties.romfile);
+    errors.push(`-device ${type},romfile=${given}: virtrace has no option ROMs; allowed is romfile= alone`);
+  }
   range('num-queues', 1, 1024);
   range('xres', 16, 16_384);
   range('yres', 16, 16_384);
