@@ -16,6 +16,8 @@ export interface CommandIo {
    * start. Undefined: it is a terminal, a pipe, or something else that takes its time.
    */
   stdinFile(): Uint8Array | undefined;
+  /** The program's own file; absent where it is not a process's main program, which can have no threads then. */
+  readonly program?: URL;
   readonly outIsTerminal: boolean;
   readonly talkIsTerminal: boolean;
 }

@@ -148,6 +148,7 @@ Runs the recorded machine again, from the trace alone, and prints its console.
 
 Options:
   --verify           hold every recorded event and state hash against the replay; exit code 3 if one differs
+  --jobs N           with --verify: N threads, each on its own part between two checkpoints of the trace (1)
   --image ROLE=FILE  file for an image that is not in the trace (virtrace info lists the roles)
   --block-limit N    at most N instructions per block; the result is the same, only slower
   --tier TIER        interpreted or compiled; the result is the same
@@ -201,6 +202,7 @@ async function traceCommand(
   }
   if (name === 'replay') {
     command.option('--verify').option('--no-console').option('--block-limit <n>').option('--tier <tier>');
+    command.option('--jobs <n>');
     command.addOption(new Option('--image <role=file>').argParser(repeat));
   }
   if (name === 'events') {

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { VirtConfig } from '../../engine/boards/virt/config.ts';
+import type { SyncTraceReader } from '../../traces/index.ts';
 import { NODE_CODEC } from '../host/lz4.ts';
 import { openTrace } from '../host/open-trace.ts';
 import { Progress } from '../host/progress.ts';
@@ -11,11 +12,16 @@ import { recordedConfig } from '../session/setup.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
 import { GivenImages } from './given-images.ts';
 import type { CommandIo } from './io.ts';
+import { readNumber } from './key-values.ts';
 import { readRunning } from './machine-request.ts';
 import { millions } from './record-command.ts';
+import { segmentsOf, threadsOf, VerifyJobs } from './verify-jobs.ts';
+import type { SegmentResult, VerifyTask } from './verify-worker.ts';
 
 export interface ReplayOptions {
   readonly verify?: boolean;
+  /** Threads; default 1. */
+  readonly jobs?: string;
   /** ROLE=FILE */
   readonly image?: readonly string[];
   readonly blockLimit?: string;
@@ -30,6 +36,7 @@ const SLICE = 1_000_000;
 
 /** `virtrace replay` */
 export async function replayCommand(file: string, options: ReplayOptions, io: CommandIo): Promise<number> {
+  const jobs = readJobs(options);
   const given = new GivenImages(options.image ?? []);
   const running = readRunning(options);
   const trace = openTrace(file);
@@ -38,7 +45,20 @@ export async function replayCommand(file: string, options: ReplayOptions, io: Co
   const printed = options.json !== true && options.console !== false;
   try {
     const { reader } = trace;
-    const consoles = consolesOf(recordedConfig(reader.header));
+    const silent = silentDevices(recordedConfig(reader.header));
+    if (sharesWork(jobs, reader, io)) {
+      given.check(reader.header.images);
+      const task = {
+        task: 'verify',
+        file,
+        images: options.image ?? [],
+        running,
+        ...(printed ? { silent: [...silent] } : {}),
+      } as const;
+      const outcome = await verifyInThreads(task, jobs, { reader, io, signals, progress });
+      progress.clear();
+      return report(file, options, outcome, reader, io);
+    }
     const session = buildSession(
       () =>
         new ReplaySession({
@@ -47,7 +67,7 @@ export async function replayCommand(file: string, options: ReplayOptions, io: Co
           image: (ref) => given.open(ref),
           verify: options.verify === true,
           sink: (event) => {
-            if (printed && event.kind === 'output' && consoles.has(event.device)) io.out(event.bytes.slice());
+            if (printed && event.kind === 'output' && !silent.has(event.device)) io.out(event.bytes.slice());
           },
           running,
         }),
@@ -61,7 +81,8 @@ export async function replayCommand(file: string, options: ReplayOptions, io: Co
       await nextTurn();
     }
     progress.clear();
-    return report(file, options, session, stop, reader, io);
+    const { position, time, compared, hashesCompared, finalHashes } = session;
+    return report(file, options, { stop, position, time, compared, hashesCompared, finalHashes }, reader, io);
   } finally {
     progress.clear();
     signals.dispose();
@@ -82,26 +103,93 @@ export function buildSession<T>(build: () => T): T {
   }
 }
 
-function percent({ position, length }: ReplaySession): string {
+function percent({ position, length }: { readonly position: number; readonly length: number }): string {
   return `${length === 0 ? 100 : Math.floor((100 * position) / length)} % of ${millions(length)}`;
 }
 
-/** Devices whose output was on the console of the recorder: everything that was not thrown away, but for frames. */
-function consolesOf(config: VirtConfig): { has(device: string): boolean } {
-  const silent = new Set(config.serial.flatMap((kind, i) => (kind === 'stdio' ? [] : [`uart${i}`])));
-  for (const id of networkDevices(config)) silent.add(id);
-  return { has: (device) => !silent.has(device) };
+/** Devices whose output was not on the console of the recorder: it was thrown away, or is frames. */
+function silentDevices(config: VirtConfig): ReadonlySet<string> {
+  const silent = config.serial.flatMap((kind, i) => (kind === 'stdio' ? [] : [`uart${i}`]));
+  return new Set([...silent, ...networkDevices(config)]);
+}
+
+const MAX_JOBS = 256;
+
+function readJobs({ jobs, verify }: ReplayOptions): number {
+  if (jobs === undefined) return 1;
+  const count = readNumber('--jobs', jobs, 1, MAX_JOBS);
+  if (count > 1 && verify !== true) {
+    throw new OptionError(
+      `--jobs ${jobs}: only with --verify; what is not verified is not replayed in parts`,
+    );
+  }
+  return count;
+}
+
+/** Whether threads can help, and a word where they cannot. */
+function sharesWork(jobs: number, reader: SyncTraceReader, io: CommandIo): boolean {
+  if (jobs === 1) return false;
+  const parts = segmentsOf(reader, jobs).length;
+  if (parts > 1 && io.program !== undefined) return true;
+  // Making checkpoints first would take as long as verifying: the machine has to run from end to end for it.
+  io.talk(
+    'virtrace: this recording has no checkpoints to begin at, so one thread verifies it (record --checkpoints)\n',
+  );
+  return false;
+}
+
+interface Surroundings {
+  readonly reader: SyncTraceReader;
+  readonly io: CommandIo;
+  readonly signals: StopSignals;
+  readonly progress: Progress;
+}
+
+const LOOK_MS = 100;
+
+async function verifyInThreads(
+  task: VerifyTask,
+  count: number,
+  { reader, io, signals, progress }: Surroundings,
+): Promise<Outcome> {
+  const length = reader.end?.position ?? reader.complete;
+  const jobs = new VerifyJobs(reader, count, task, threadsOf(io.program!), (bytes) => io.out(bytes));
+  signals.onReceive(() => jobs.stop());
+  const timer = setInterval(() => {
+    if (io.outClosed) jobs.stop();
+    progress.show(() => `replaying: ${percent({ position: jobs.done, length })}`);
+  }, LOOK_MS);
+  try {
+    if (signals.received === undefined) await jobs.run();
+  } finally {
+    clearInterval(timer);
+    jobs.stop();
+  }
+  await io.drained();
+  const { divergence, isWhole, finalHashes, ...rest } = jobs.result();
+  const stop: ReplayStop =
+    divergence !== undefined
+      ? { reason: 'diverged', divergence }
+      : isWhole
+        ? { reason: 'end' }
+        : { reason: 'limit' };
+  return { stop, finalHashes, ...rest };
+}
+
+/** What a replay came to, by one thread or several. */
+interface Outcome extends Omit<SegmentResult, 'divergence' | 'finalHashes'> {
+  readonly stop: ReplayStop;
+  readonly finalHashes: SegmentResult['finalHashes'] | undefined;
 }
 
 function report(
   file: string,
   options: ReplayOptions,
-  session: ReplaySession,
-  stop: ReplayStop,
-  reader: ReturnType<typeof openTrace>['reader'],
+  outcome: Outcome,
+  reader: SyncTraceReader,
   io: CommandIo,
 ): number {
-  const { position, time, compared, hashesCompared } = session;
+  const { stop, position, time, compared, hashesCompared, finalHashes } = outcome;
   const { end, damage } = reader;
   const exitCode =
     stop.reason === 'diverged' ? EXIT.diverged : stop.reason === 'limit' ? EXIT.interrupted : EXIT.ok;
@@ -116,7 +204,7 @@ function report(
       eventsCompared: compared,
       hashesCompared,
       ended: end?.reason ?? null,
-      ...(session.finalHashes === undefined ? {} : { finalHashes: session.finalHashes }),
+      ...(finalHashes === undefined ? {} : { finalHashes }),
       exitCode,
     };
     io.out(`${JSON.stringify(result)}\n`);

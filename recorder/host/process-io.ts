@@ -4,9 +4,12 @@ import type { CommandIo } from '../cli/io.ts';
 /** The process's own streams. A reader of stdout that goes away (`| head`) ends the output, not the program. */
 export class ProcessIo implements CommandIo {
   readonly stdin = process.stdin;
+  readonly program: URL;
   #outClosed = false;
 
-  constructor() {
+  /** @param program what is running, for threads that run it, too */
+  constructor(program: URL) {
+    this.program = program;
     const closed = (error: NodeJS.ErrnoException): void => {
       if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
     };

@@ -2,17 +2,15 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { complete } from '../../../recorder/session/operation.ts';
 import { ReplaySession, type Segment } from '../../../recorder/session/replay.ts';
 import {
-  bytesSource,
   MemorySource,
-  type NewCheckpoint,
   type PlainData,
   PURE_CODEC,
   SyncTraceReader,
   TraceError,
-  TraceWriter,
 } from '../../../traces/index.ts';
 import { randomNumbers } from '../../support/determinism.ts';
 import { FOUR_CPUS, openTimeline, recordTrace, STORM } from './debug-support.ts';
+import { forge } from './forge.ts';
 
 const EVERY = 2_500_000;
 const KEYS = [
@@ -37,47 +35,6 @@ function segmentsOf(bytes: Uint8Array): Segment[] {
     ...(i === 0 ? {} : { from: chunks[i - 1]! }),
     ...(to === undefined ? {} : { to }),
   }));
-}
-
-interface Changes {
-  /** What is written in the place of a checkpoint; undefined: nothing. */
-  readonly checkpoint: (checkpoint: NewCheckpoint, index: number) => NewCheckpoint | undefined;
-}
-
-/** The same trace with other checkpoints, checksums and all in order. */
-function forge(bytes: Uint8Array, { checkpoint }: Changes): Uint8Array {
-  const reader = open(bytes);
-  const parts: Uint8Array[] = [];
-  const writer = new TraceWriter({ write: (part) => parts.push(part.slice()) }, reader.header);
-  for (const ref of reader.header.images) writer.image(ref, bytesSource(reader.image(ref)));
-  const waiting = reader.checkpointChunks.map((chunk) => reader.restartPoint(chunk)!);
-  const write = (index: number): void => {
-    const { position, time, hashes } = waiting[index]!;
-    const point = waiting[index]!;
-    const changed = checkpoint(
-      {
-        position,
-        time,
-        hashes,
-        state: reader.restartState(point),
-        pages: [...reader.restartPages(point, true)].map((page) => ({ ...page, bytes: page.bytes.slice() })),
-      },
-      index,
-    );
-    if (changed !== undefined) writer.checkpoint(changed);
-  };
-  let next = 0;
-  for (const event of reader.events()) {
-    for (; next < waiting.length; next++) {
-      const { position, ordinal } = waiting[next]!;
-      if (position > event.position || (position === event.position && ordinal > event.ordinal)) break;
-      write(next);
-    }
-    writer.event(event);
-  }
-  for (; next < waiting.length; next++) write(next);
-  writer.close(reader.end!);
-  return Uint8Array.from(Buffer.concat(parts));
 }
 
 let storm: Uint8Array;
