@@ -1,5 +1,4 @@
 import type { TraceCodec } from './codec.ts';
-import { crc32 } from './crc32.ts';
 import { TraceWriteError } from './errors.ts';
 import {
   CHUNK,
@@ -87,7 +86,7 @@ export class ChunkWriter {
       first,
       last,
       complete,
-      crc: crc32(stored),
+      crc: this.#codec.crc32(stored),
     };
     const bytes = new Uint8Array(CHUNK_HEADER_BYTES + stored.length);
     bytes.set(encodeChunkHeader(header));

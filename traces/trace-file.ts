@@ -1,5 +1,4 @@
 import { PURE_CODEC, type TraceCodec } from './codec.ts';
-import { crc32 } from './crc32.ts';
 import { DecodeError, TraceError } from './errors.ts';
 import { EventChunk } from './event-chunk.ts';
 import {
@@ -190,7 +189,7 @@ function* loadPayload(chunk: IndexedChunk, codec: TraceCodec): Io<Uint8Array> {
     if (header[field] !== chunk[field]) fail(`index and chunk disagree about ${field}`);
   }
   const stored = bytes.subarray(CHUNK_HEADER_BYTES);
-  if (crc32(stored) !== chunk.crc) fail('checksum is wrong');
+  if (codec.crc32(stored) !== chunk.crc) fail('checksum is wrong');
   if ((chunk.flags & FLAG.stored) !== 0) return stored;
   try {
     return codec.decompress(stored, chunk.rawBytes);

@@ -123,6 +123,8 @@ export interface RestartPoint extends Restart {
 /** Where an image's bytes come from. `read` returns exactly `length` bytes. */
 export interface ImageSource {
   readonly size: number;
+  /** The contents cannot change any more, as those of a file that was read into memory. */
+  readonly constant?: boolean;
   read(offset: number, length: number): Uint8Array;
 }
 

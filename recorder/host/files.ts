@@ -33,8 +33,13 @@ function refuse(option: string, path: string, error: unknown): never {
 export function readImage(option: string, path: string): ImageSource {
   try {
     if (statSync(path).isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
-    const bytes = new Uint8Array(readFileSync(path));
-    return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
+    const { buffer, byteOffset, length } = readFileSync(path);
+    const bytes = new Uint8Array(buffer, byteOffset, length);
+    return {
+      size: bytes.length,
+      constant: true,
+      read: (offset, length) => bytes.subarray(offset, offset + length),
+    };
   } catch (error) {
     return refuse(option, path, error);
   }

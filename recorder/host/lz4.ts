@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { compressSync, uncompressSync } from 'lz4-napi';
 import type { TraceCodec } from '../../traces/codec.ts';
 import { lz4Compress } from '../../traces/lz4.ts';
@@ -8,7 +9,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /**
- * Native LZ4 and SHA-256 for Node. lz4-napi puts a 32-bit little-endian raw size before the block; chunks
+ * Native LZ4, SHA-256 and CRC-32 for Node. lz4-napi puts a 32-bit little-endian raw size before the block; chunks
  * keep the size in their header, so it is cut off and put back here. It has no high-compression mode, so
  * columns of events (small, and worth it) go through our own compressor.
  */
@@ -34,4 +35,5 @@ export const NODE_CODEC: TraceCodec = {
       digest: () => hash.digest('hex'),
     };
   },
+  crc32: (bytes) => crc32(bytes),
 };
