@@ -138,6 +138,7 @@ function createSmmu(
   const ports = {
     ...wiring.ports(id),
     dma: wiring.dma(id),
+    unseen: wiring.memory,
     eventq: spi(SPI.smmu),
     priq: spi(SPI.smmu + 1),
     cmdqSync: spi(SPI.smmu + 2),

@@ -12,6 +12,7 @@ import { CERROR, COMMAND_SIZE, type CommandWords, decodeCommand } from './comman
 import { decodeEvent, EVENT_SIZE, encodeEvent, type SmmuEvent } from './events.ts';
 import { executeCommand } from './execute.ts';
 import { commandQueueBits, eventQueueBits, SMMU_7_2, type SmmuFeatures } from './features.ts';
+import { findStale } from './memory-now.ts';
 import {
   CR0,
   CR0ACK_MASK,
@@ -41,6 +42,8 @@ import type { WalkStep } from './walk.ts';
 export interface Smmuv3Ports extends DevicePorts {
   /** Where the SMMU reads tables and commands, and writes events. */
   readonly dma: DmaPort;
+  /** The same memory, read unseen: strict mode looks there for what is stale. Default: `dma`. */
+  readonly unseen?: DmaPort;
   /** Edge-triggered: each interrupt is a pulse. There is no PRI (SMMU_IDR0.PRI = 0): `priq` stays low. */
   readonly eventq: InterruptLine;
   readonly priq: InterruptLine;
@@ -66,12 +69,14 @@ export class Smmuv3 implements Device {
   readonly #streams: StreamTable;
   readonly #tlb: Tlb;
   readonly #translator: Translator;
+  readonly #strict: boolean;
   #state: State;
 
   constructor(ports: Smmuv3Ports, { features = SMMU_7_2, strict = false }: Smmuv3Options = {}) {
     this.id = ports.id;
     this.#ports = ports;
     this.features = features;
+    this.#strict = strict;
     this.registers = smmuRegisters(features);
     this.#streams = new StreamTable(features, ports.dma, strict);
     this.#tlb = new Tlb(strict);
@@ -114,6 +119,12 @@ export class Smmuv3 implements Device {
     };
     const result = this.#translator.translate(streamId, substreamId, iova, access, registers, steps);
     if (detail) this.#noteTranslation(streamId, iova, access, result, config, steps);
+    if (this.#strict) {
+      const { dma, unseen = dma, observer } = this.#ports;
+      const stale = findStale(result, this.features, unseen, streamId, substreamId, iova, access, registers);
+      if (stale)
+        observer.note('stale', { stream: streamId, address: hex(iova), write: access.write, ...stale });
+    }
     if (!result.ok) this.#fault(streamId, iova, access, result);
     return result;
   }

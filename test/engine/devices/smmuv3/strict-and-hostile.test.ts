@@ -110,6 +110,61 @@ describe('strict mode', () => {
     expect(f.access(0, true)).toBe(PAGE);
   });
 
+  describe('tells of what is stale: what was used, and what memory says', () => {
+    const stale = (f: Fixture) => f.log('note smmu stale ').map((line) => JSON.parse(line) as object);
+    /** Uses page 0 and, through it, the entry of stream 0 and its Context descriptor. */
+    function used(): Fixture {
+      const f = strict();
+      f.map(0, PAGE, NG);
+      f.access(8);
+      expect(stale(f)).toEqual([]);
+      return f;
+    }
+    const at8 = { stream: 0, address: '0x8', write: false };
+    const here = `0x${(PAGE + 8).toString(16)} rw`;
+    const cases: [name: string, change: (f: Fixture) => void, memory: string, command: number[]][] = [
+      ['a page that went', (f) => f.map(0, undefined), 'F_TRANSLATION', [0x12, 0x1_0000, 0]],
+      ['a page that moved', (f) => f.map(0, PAGE + 0x1000, NG), '0x40181008 rw', [0x11, 0x1_0000]],
+      ['a page made read-only', (f) => f.map(0, PAGE, NG + 0x80), '0x40180008 r-', [0x10]],
+      ['a table that went', (f) => f.put(LAYOUT.tables, [0, 0]), 'F_TRANSLATION', [0x30]],
+      ['an STE that went', (f) => f.stream(0, { config: 5, valid: false }), 'C_BAD_STE', [0x03, 0, 1]],
+      ['an STE that became bypass', (f) => f.stream(0, { config: 4 }), '0x8 rw', [0x03, 0]],
+      ['a bad CD', (f) => f.context(LAYOUT.context, { valid: false }), 'C_BAD_CD', [0x05, 0]],
+      ['a CD without walks', (f) => f.context(LAYOUT.context, { epd0: true }), 'F_TRANSLATION', [0x06, 0]],
+    ];
+    it.each(cases)('%s', (_name, change, memory, command) => {
+      const f = used();
+      change(f);
+      f.access(8);
+      expect(stale(f)).toEqual([{ ...at8, used: here, memory }]);
+      f.command(...command);
+      const after = f.access(8);
+      expect([stale(f), typeof after === 'string' ? after : `0x${after.toString(16)}`]).toEqual([
+        [],
+        memory.split(' ')[0],
+      ]);
+    });
+
+    it('a fault that is remembered, though the page is good now', () => {
+      const f = strict();
+      f.map(0, PAGE, NG + 0x80);
+      f.access(8, true);
+      f.map(0, PAGE, NG);
+      f.bench.log.length = 0;
+      expect(f.access(8, true)).toBe('F_PERMISSION');
+      expect(stale(f)).toEqual([{ ...at8, write: true, used: 'F_PERMISSION', memory: here }]);
+    });
+
+    it('nothing, without strict mode', () => {
+      const f = new Fixture();
+      f.map(0, PAGE, NG);
+      f.access(8);
+      f.map(0, undefined);
+      expect(f.access(8)).toBe(PAGE + 8);
+      expect(stale(f)).toEqual([]);
+    });
+  });
+
   it('never remembers a hole, as the architecture demands', () => {
     const f = strict();
     expect(f.access(0)).toBe('F_TRANSLATION');
