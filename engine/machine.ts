@@ -26,7 +26,7 @@ import { DEBUGGER, debuggerWrite } from './debugger-input.ts';
 import type { Gicv3 } from './devices/gic/gicv3.ts';
 import { SINGLE_STATE_CONTEXT } from './devices/gic/gicv3-sysregs.ts';
 import type { BlockStorage } from './devices/virtio/block-storage.ts';
-import { MACHINE } from './machine-input.ts';
+import { MACHINE, machineCommand } from './machine-input.ts';
 import { Bus } from './memory/bus.ts';
 import { FlashFrames } from './memory/flash-frames.ts';
 import { GuestMemory } from './memory/guest-memory.ts';
@@ -245,15 +245,12 @@ export class Machine {
         guestError: (device, offset, message) => this.#guestError(device, offset, message),
       },
     });
-    for (const placed of this.board.placed) {
-      this.#bus.add(placed);
-      if (this.#devices.has(placed.device.id)) throw new Error(`two devices are called ${placed.device.id}`);
-      this.#devices.set(placed.device.id, placed.device);
-    }
-    for (const device of this.board.unplaced) {
-      if (this.#devices.has(device.id)) throw new Error(`two devices are called ${device.id}`);
-      this.#devices.set(device.id, device);
-    }
+    for (const placed of this.board.placed) this.#bus.add(placed);
+    this.#nameDevices();
+    this.board.pcie.hotPlug.onChange = (gone) => {
+      for (const { id } of gone) this.#queue.cancelAll(id);
+      this.#nameDevices();
+    };
     const { gic } = this.board;
     this.#gicSysregs = gic.version === 3 ? gicSysregs(gic as Gicv3) : undefined;
     const slots = (cpu: number): MemorySysregSlots => this.#contexts[cpu]!.slots as MemorySysregSlots;
@@ -285,6 +282,15 @@ export class Machine {
       if (image !== undefined) this.flash[bank]!.load(image);
     });
     this.#start();
+  }
+
+  /** DETERMINISM: the order is that of their places, not of history; a reset goes by it. */
+  #nameDevices(): void {
+    this.#devices.clear();
+    for (const device of [...this.board.placed.map((placed) => placed.device), ...this.board.unplaced]) {
+      if (this.#devices.has(device.id)) throw new Error(`two devices are called ${device.id}`);
+      this.#devices.set(device.id, device);
+    }
   }
 
   /* ---------------------------------------------------------------- clock and position */
@@ -479,10 +485,17 @@ export class Machine {
 
   /** What is done to the machine as a whole, from its monitor (machine-input.ts). */
   #receiveCommand(what: string, data: Uint8Array): void {
-    if (what !== 'reset') throw new Error(`the machine takes no input '${what}'`);
+    const machine = {
+      pcie: this.board.pcie,
+      has: (id: string) => this.#devices.has(id),
+      reset: () => {
+        this.#stop = { reason: 'reset' };
+      },
+    };
+    const apply = machineCommand(machine, what, data);
     const { position, time } = this;
     this.#emit({ position, time, cpu: -1, kind: 'input', device: MACHINE, what, data: data.slice() });
-    this.#stop = { reason: 'reset' };
+    apply();
   }
 
   /** Bytes the device takes now without losing any. */
@@ -814,7 +827,9 @@ export class Machine {
   onDma: (device: string, address: number, length: number, isWrite: boolean) => void = () => {};
 
   #saveMachine(): DeviceState {
+    const hotPlug = this.board.pcie.hotPlug.save();
     return {
+      ...(hotPlug === undefined ? {} : { hotPlug }),
       position: this.#position,
       jumped: this.#jumped,
       cpu: this.#cpu,
@@ -853,6 +868,7 @@ export class Machine {
     this.#resets = machine['resets'] as number;
     const stop = machine['stop'] as string | null;
     this.#stop = stop === 'power-off' || stop === 'reset' ? { reason: stop } : undefined;
+    this.board.pcie.hotPlug.load(machine['hotPlug']);
     this.#queue.load(machine['queue'] as DeviceState);
     const devices = state['devices'] as { [id: string]: DeviceState };
     for (const [id, device] of this.#devices) device.load(devices[id]!);

@@ -54,6 +54,12 @@ export class EventQueue {
     this.#pending.splice(this.#indexOf(timer), 1);
   }
 
+  /** A device is gone, and its timers with it. */
+  cancelAll(device: string): void {
+    for (const kind of [...(this.#byDevice.get(device)?.keys() ?? [])]) this.cancel(device, kind);
+    this.#byDevice.delete(device);
+  }
+
   /**
    * Takes the next timer that is due at `now`, or undefined. Call it again after the device has been told:
    * what it does may arm or cancel others.

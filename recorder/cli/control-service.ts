@@ -6,6 +6,7 @@ import type { HostEnd, LiveHost } from '../host/live-host.ts';
 import { Channel, type MakePeer, type Peer } from '../qmp/channel.ts';
 import { VERSION } from '../qmp/common-commands.ts';
 import type { Control, ReplayState } from '../qmp/control.ts';
+import type { Backends } from '../qmp/hot-plug-commands.ts';
 import { HumanMonitor } from '../qmp/human-monitor.ts';
 import { LineMonitor } from '../qmp/line-monitor.ts';
 import { liveCommands } from '../qmp/live-commands.ts';
@@ -126,6 +127,7 @@ function timestamp(): Timestamp {
 export interface LiveControlsOptions {
   readonly session: LiveSession;
   readonly machine: Machine;
+  readonly backends: Backends;
   readonly name: string | undefined;
   readonly replay: ReplayState;
   /** `-S`, and gdb does not hold it. */
@@ -155,7 +157,7 @@ export class LiveControls {
     requests: readonly ControlRequest[],
     options: LiveControlsOptions,
   ): Promise<LiveControls> {
-    const { machine, name, replay, held, host, io, json, gdb, say } = options;
+    const { machine, backends, name, replay, held, host, io, json, gdb, say } = options;
     const session = new PausableSession(options.session, held);
     const control = new LiveMachine({
       session,
@@ -166,7 +168,7 @@ export class LiveControls {
       quit: () => host.quit(),
       ...(gdb === undefined ? {} : { gdb }),
     });
-    const commands = liveCommands(control);
+    const commands = liveCommands(control, backends);
     const service = await ControlService.open(requests, { control, commands, io, json, say });
     await Promise.race([service.firstClients(), host.asked]);
     return new LiveControls(session, control, service);

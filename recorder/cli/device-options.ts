@@ -4,7 +4,11 @@ import {
   VIRTIO_MMIO_SLOTS,
   type VirtioMmioConfig,
 } from '../../engine/boards/virt/config.ts';
-import { type PciDeviceRequest, placePciDevices } from '../../engine/boards/virt/pci-devices.ts';
+import {
+  type PciDeviceRequest,
+  parsePciAddress,
+  placePciDevices,
+} from '../../engine/boards/virt/pci-devices.ts';
 import { parseOnOff } from '../../engine/boards/virt/properties.ts';
 import type { NetworkRequest } from '../host/net/network.ts';
 import { type CharacterDevice, type CharacterTarget, characterDevice } from './character-options.ts';
@@ -23,7 +27,7 @@ export interface DeviceRequests {
   readonly networks: ReadonlyMap<string, NetworkRequest>;
 }
 
-interface Surroundings {
+export interface Surroundings {
   readonly drives: ReadonlyMap<string, DriveRequest>;
   readonly netdevs: ReadonlyMap<string, NetworkRequest>;
   readonly characters: ReadonlyMap<string, CharacterDevice>;
@@ -88,6 +92,58 @@ export function readDevices(texts: readonly string[], around: Surroundings): Dev
   return { virtioMmio, pciDevices: placePciDevices(pci), consoles, networks };
 }
 
+/** What is there already when a device is plugged into a machine that runs. */
+export interface HotSurroundings extends Surroundings {
+  readonly present: readonly PciDeviceConfig[];
+  isTaken(id: string): boolean;
+  /** Networks in use, by id of their device. */
+  readonly networks: ReadonlyMap<string, NetworkRequest>;
+}
+
+/** A device for a root port of a machine that runs, as `-device` describes it. @throws OptionError */
+export function readHotDevice(
+  text: string,
+  around: HotSurroundings,
+): { readonly device: PciDeviceConfig; readonly network?: NetworkRequest } {
+  const given = split(text);
+  const { type, values } = given;
+  if (type.bus !== 'pci') throw new OptionError(`device_add ${type.name}: only PCI devices can be plugged`);
+  const own = values.get('id');
+  if (own !== undefined) checkId(own);
+  if (own !== undefined && around.isTaken(own))
+    throw new OptionError(`device_add id=${own}: this id is in use`);
+  const stem = type.name.replace(/-(device|pci)$/, '');
+  let number = 0;
+  while (around.isTaken(`${stem}${number}`)) number++;
+  const used = new Set(
+    around.present.flatMap(({ properties }) => (properties.drive as string | undefined) ?? []),
+  );
+  checkReferences(type, values, around, used);
+  const properties = propertiesOf(type, values);
+  if (type.virtio === 'virtio-net') {
+    // The one without an address has the first.
+    const nics = around.present.filter((other) => other.type === type.name);
+    const taken = new Set(nics.map((nic) => String(nic.properties.mac ?? `${MAC_PREFIX}56`).toLowerCase()));
+    let last = 0x56;
+    while (taken.has(macEndingIn(last))) last = (last + 1) & 0xff;
+    properties.mac ??= macEndingIn(last);
+  }
+  const netdev = values.get('netdev');
+  const bus = values.get('bus');
+  const addr = values.get('addr');
+  return {
+    device: {
+      type: type.name,
+      id: own ?? `${stem}${number}`,
+      devfn: addr === undefined ? 0 : parsePciAddress(`device_add ${type.name}`, addr),
+      properties: bus === undefined ? properties : { ...properties, bus },
+    },
+    ...(netdev === undefined
+      ? {}
+      : { network: connect(`device_add ${type.name}`, netdev, around, around.networks) }),
+  };
+}
+
 /** What a device has beyond its name and place, each value as its type says. */
 function propertiesOf(
   type: DeviceType,
@@ -142,9 +198,14 @@ function connect(
   return network;
 }
 
+const MAC_PREFIX = '52:54:00:12:34:';
+
+function macEndingIn(last: number): string {
+  return `${MAC_PREFIX}${last.toString(16).padStart(2, '0')}`;
+}
+
 /** QEMU: network devices without mac= have 52:54:00:12:34:56 and on, but for those that are given. */
 function macsFor(given: readonly Given[]): (string | undefined)[] {
-  const prefix = '52:54:00:12:34:';
   const taken = new Set(
     given.flatMap(({ values }) => values.get('mac')?.toLowerCase().replaceAll('-', ':') ?? []),
   );
@@ -152,11 +213,11 @@ function macsFor(given: readonly Given[]): (string | undefined)[] {
   let isFirst = true;
   return given.map(({ type, values }) => {
     if (type.virtio !== 'virtio-net' || values.has('mac')) return undefined;
-    while (taken.has(`${prefix}${last.toString(16).padStart(2, '0')}`)) {
+    while (taken.has(macEndingIn(last))) {
       last = (last + 1) & 0xff;
       isFirst = false;
     }
-    const mac = `${prefix}${last.toString(16).padStart(2, '0')}`;
+    const mac = macEndingIn(last);
     taken.add(mac);
     // The first of them all is the device's own default.
     const isDefault = isFirst;
@@ -188,16 +249,20 @@ function split(text: string): Given {
 const RESERVED_ID =
   /^(uart\d|rtc|gpio|fw-cfg|flash\d|gic.*|cpu\d*|timer|pmu|machine|memory|device-tree|virtio-mmio\d*|pcie.*|smmu.*)$/;
 
+function checkId(id: string): void {
+  if (!/^[A-Za-z][-\w.]*$/.test(id)) {
+    throw new OptionError(`-device id=${id}: allowed is a letter, then letters, digits, '-', '.', '_'`);
+  }
+  if (RESERVED_ID.test(id)) throw new OptionError(`-device id=${id}: a part of the board is called so`);
+}
+
 function idsFor(given: readonly Given[]): string[] {
   const taken = new Set(given.flatMap(({ values }) => values.get('id') ?? []));
   const used = new Set<string>();
   return given.map(({ type, values }) => {
     const own = values.get('id');
     if (own !== undefined) {
-      if (!/^[A-Za-z][-\w.]*$/.test(own)) {
-        throw new OptionError(`-device id=${own}: allowed is a letter, then letters, digits, '-', '.', '_'`);
-      }
-      if (RESERVED_ID.test(own)) throw new OptionError(`-device id=${own}: a part of the board is called so`);
+      checkId(own);
       if (used.has(own)) throw new OptionError(`-device id=${own}: this id is used twice`);
       used.add(own);
       return own;

@@ -5,6 +5,7 @@ import { type NamedSide, report, reportText } from '../compare/text.ts';
 import { hint } from '../debugger/nearest.ts';
 import { openTrace } from '../host/open-trace.ts';
 import { interruptsOf } from '../session/interrupt-words.ts';
+import { pluggedDevices } from '../session/plugged-devices.ts';
 import { registerMapsOf } from '../session/register-maps.ts';
 import { recordedConfig } from '../session/setup.ts';
 import { SymbolTable } from '../session/symbols.ts';
@@ -56,7 +57,7 @@ export async function diffCommand(
     return {
       name: file,
       reader,
-      maps: registerMapsOf(recordedConfig(reader.header)),
+      maps: registerMapsOf(recordedConfig(reader.header), pluggedDevices(reader)),
       symbols: readSymbols(() => symbolsOf(reader)),
       interruptName: interruptsOf(reader.header),
     };

@@ -12,6 +12,7 @@ import {
 } from '../../traces/index.ts';
 import { openTrace } from '../host/open-trace.ts';
 import { describeEvent } from '../session/describe.ts';
+import { pluggedDevices } from '../session/plugged-devices.ts';
 import { registerMapsOf } from '../session/register-maps.ts';
 import { recordedConfig } from '../session/setup.ts';
 import { EXIT, OptionError } from './errors.ts';
@@ -65,7 +66,7 @@ export async function eventsCommand(file: string, options: EventsOptions, io: Co
   const trace = openTrace(file);
   try {
     const { reader } = trace;
-    const maps = registerMapsOf(recordedConfig(reader.header));
+    const maps = registerMapsOf(recordedConfig(reader.header), pluggedDevices(reader));
     const filter = readFilter(options, maps);
     checkLevel(reader, filter, io);
     let count = 0;

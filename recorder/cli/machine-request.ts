@@ -48,6 +48,10 @@ export interface MachineRequest {
   readonly drives: ReadonlyMap<string, DriveRequest>;
   /** What the serial port and virtio consoles are connected to, by device id. */
   readonly characters: ReadonlyMap<string, CharacterTarget>;
+  /** Every network there is, by id of its `-netdev`. */
+  readonly netdevs: ReadonlyMap<string, NetworkRequest>;
+  /** Ids of `-object`. */
+  readonly objects: ReadonlySet<string>;
   /** Networks, by id of the network device. */
   readonly networks: ReadonlyMap<string, NetworkRequest>;
   readonly rtc: RtcBase;
@@ -87,11 +91,12 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
   // QEMU: a drive with if=virtio is a device after those that were asked for.
   const own = withDevice.map((id) => `virtio-blk-pci,drive=${id.replaceAll(',', ',,')}`);
   const { netdevs, devices: nics } = readNetdevs(raw.netdev ?? [], raw.nic ?? [], raw.net ?? []);
+  const objects = readObjects(raw.object ?? []);
   const devices = readDevices([...nics, ...(raw.device ?? []), ...own], {
     drives,
     netdevs,
     characters,
-    objects: readObjects(raw.object ?? []),
+    objects,
     forceLegacy: readGlobals(raw.global ?? []),
   });
   const serials = (raw.serial ?? ['stdio']).map((text) => readSerial(text, characters));
@@ -109,13 +114,15 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
     raw.bios !== undefined ? { option: '-bios', path: raw.bios } : flash[0] && fileOf(flash[0]);
   const [error] = validateVirtConfig(config, { firmware: firmware !== undefined });
   if (error !== undefined) throw new OptionError(error);
-  for (const [id, drive] of drives) {
+  // With a monitor they can be for devices that are plugged later.
+  const canWait = raw.qmp !== undefined || raw.monitor !== undefined || raw.mon !== undefined;
+  for (const [id, drive] of canWait ? [] : drives) {
     const used = [...devices.virtioMmio, ...devices.pciDevices].some(
       (device) => device.properties.drive === id,
     );
     if (!used) throw new OptionError(`${drive.option}: no -device has drive=${id}`);
   }
-  for (const [id, network] of netdevs) {
+  for (const [id, network] of canWait ? [] : netdevs) {
     if (![...devices.networks.values()].includes(network))
       throw new OptionError(`-netdev ${network.kind},id=${id}: no -device has netdev=${id}`);
   }
@@ -138,6 +145,8 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
     ...optional('commandLine', raw.append),
     drives,
     characters: targets,
+    netdevs,
+    objects,
     networks: devices.networks,
     rtc: readRtc(raw.rtc),
     ...optional('seed', seed),

@@ -5,6 +5,7 @@ import { NODE_CODEC } from '../host/lz4.ts';
 import { openTrace } from '../host/open-trace.ts';
 import { networkDevices } from '../session/network-devices.ts';
 import { type CapturedFrame, pcapngFrame, pcapngHeader } from '../session/pcapng.ts';
+import { pluggedDevices } from '../session/plugged-devices.ts';
 import { MissingImages, ReplaySession } from '../session/replay.ts';
 import { recordedConfig } from '../session/setup.ts';
 import { ENGINE_VERSION } from '../session/version.ts';
@@ -36,7 +37,10 @@ export async function pcapCommand(file: string, options: PcapOptions, io: Comman
   const trace = openTrace(file);
   try {
     const { reader } = trace;
-    const devices = chosen(networkDevices(recordedConfig(reader.header)), options.device);
+    const devices = chosen(
+      networkDevices(recordedConfig(reader.header), pluggedDevices(reader)),
+      options.device,
+    );
     const counts = { received: 0, sent: 0 };
     const sink = output === '-' ? undefined : new FileSink('-o', output);
     const put = (bytes: Uint8Array): void => (sink === undefined ? io.out(bytes) : sink.write(bytes));

@@ -14,6 +14,7 @@ import { checkStdioFree, LiveControls } from './control-service.ts';
 import { type Ending, endingOf } from './ending.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
 import { LiveGdb, readLiveGdb } from './gdb-service.ts';
+import { HotDevices } from './hot-devices.ts';
 import { timetableOf } from './input-option.ts';
 import type { CommandIo } from './io.ts';
 import { readNumber, readWord } from './key-values.ts';
@@ -166,6 +167,7 @@ async function record(
       controls = await LiveControls.open(monitors, {
         session: gdb?.session ?? session,
         machine: session.machine as Machine,
+        backends: new HotDevices(machine, session.machine as Machine, network),
         name: readName(raw.name),
         replay: { mode: 'record', filename: request.file },
         held: raw.S === true && gdb === undefined,

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { VirtConfig } from '../../engine/boards/virt/config.ts';
+import type { PciDeviceConfig, VirtConfig } from '../../engine/boards/virt/config.ts';
 import type { SyncTraceReader } from '../../traces/index.ts';
 import { NODE_CODEC } from '../host/lz4.ts';
 import { openTrace } from '../host/open-trace.ts';
@@ -7,6 +7,7 @@ import { Progress } from '../host/progress.ts';
 import { StopSignals } from '../host/signals.ts';
 import { divergenceText } from '../session/compare.ts';
 import { networkDevices } from '../session/network-devices.ts';
+import { pluggedDevices } from '../session/plugged-devices.ts';
 import { MissingImages, ReplaySession, type ReplayStop } from '../session/replay.ts';
 import { recordedConfig } from '../session/setup.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
@@ -45,7 +46,7 @@ export async function replayCommand(file: string, options: ReplayOptions, io: Co
   const printed = options.json !== true && options.console !== false;
   try {
     const { reader } = trace;
-    const silent = silentDevices(recordedConfig(reader.header));
+    const silent = silentDevices(recordedConfig(reader.header), pluggedDevices(reader));
     if (sharesWork(jobs, reader, io)) {
       given.check(reader.header.images);
       const task = {
@@ -108,9 +109,9 @@ function percent({ position, length }: { readonly position: number; readonly len
 }
 
 /** Devices whose output was not on the console of the recorder: it was thrown away, or is frames. */
-function silentDevices(config: VirtConfig): ReadonlySet<string> {
+function silentDevices(config: VirtConfig, plugged: readonly PciDeviceConfig[]): ReadonlySet<string> {
   const silent = config.serial.flatMap((kind, i) => (kind === 'stdio' ? [] : [`uart${i}`]));
-  return new Set([...silent, ...networkDevices(config)]);
+  return new Set([...silent, ...networkDevices(config, plugged)]);
 }
 
 const MAX_JOBS = 256;

@@ -9,6 +9,7 @@ import { checkStdioFree, LiveControls } from './control-service.ts';
 import { endingOf } from './ending.ts';
 import { EXIT } from './errors.ts';
 import { LiveGdb, readLiveGdb } from './gdb-service.ts';
+import { HotDevices } from './hot-devices.ts';
 import { timetableOf } from './input-option.ts';
 import type { CommandIo } from './io.ts';
 import { readMachineRequest } from './machine-request.ts';
@@ -70,6 +71,7 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
       controls = await LiveControls.open(monitors, {
         session: gdb?.session ?? session,
         machine: session.machine as Machine,
+        backends: new HotDevices(request, session.machine as Machine, network),
         name: readName(raw.name),
         replay: { mode: 'none' },
         held: raw.S === true && gdb === undefined,

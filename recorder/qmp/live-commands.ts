@@ -2,6 +2,7 @@
 import { MACHINE } from '../../engine/machine-input.ts';
 import { commonCommands } from './common-commands.ts';
 import type { LiveControl } from './control.ts';
+import { type Backends, hotPlugCommands } from './hot-plug-commands.ts';
 import { HumanMonitor } from './human-monitor.ts';
 import { type QmpCommand, type QmpCommands, QmpError } from './protocol.ts';
 import { screendump } from './screendump.ts';
@@ -9,7 +10,7 @@ import { screendump } from './screendump.ts';
 /** The board's power button (engine/devices/pl061.ts). */
 export const POWER_BUTTON = { device: 'gpio', what: 'power-button' } as const;
 
-export function liveCommands(control: LiveControl): QmpCommands {
+export function liveCommands(control: LiveControl, backends: Backends): QmpCommands {
   const notOfARecording = (what: string): QmpCommand['run'] => {
     return () => {
       throw new QmpError(`${what} only works on a recording: virtrace debug FILE.vtrace -qmp ...`);
@@ -38,6 +39,7 @@ export function liveCommands(control: LiveControl): QmpCommands {
         },
       },
     ],
+    ...hotPlugCommands(control, backends),
     ['screendump', screendump(control)],
     ['replay-break', { arguments: { icount: { type: 'integer' } }, run: notOfARecording('replay-break') }],
     ['replay-delete-break', { run: notOfARecording('replay-delete-break') }],

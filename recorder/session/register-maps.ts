@@ -1,7 +1,8 @@
 import type { RegisterMap } from '../../engine/base/register-map.ts';
 import type { Ns } from '../../engine/base/units.ts';
 import type { BootImage } from '../../engine/boards/boot.ts';
-import type { VirtConfig } from '../../engine/boards/virt/config.ts';
+import type { PciDeviceConfig, VirtConfig } from '../../engine/boards/virt/config.ts';
+import { busOf } from '../../engine/boards/virt/pci-devices.ts';
 import { type Board, wireVirt } from '../../engine/boards/virt/wiring.ts';
 import { GIC_CPU_MAP, PMU_MAP, TIMER_MAP } from '../../engine/cpu/a64/sysreg-register-maps.ts';
 import { CowBlockStorage } from '../../engine/devices/virtio/block-storage.ts';
@@ -35,8 +36,9 @@ export function inertBoard(config: VirtConfig, now: () => Ns = () => 0): Board {
 /**
  * The register maps of a machine by device id, without the machine: its devices are built, nothing runs, and
  * no image is needed.
+ * @param plugged devices that came later
  */
-export function registerMapsOf(config: VirtConfig): RegisterMaps {
+export function registerMapsOf(config: VirtConfig, plugged: readonly PciDeviceConfig[] = []): RegisterMaps {
   const board = inertBoard(config);
   const maps = new Map<string, RegisterMap>([
     ['timer', TIMER_MAP],
@@ -45,5 +47,25 @@ export function registerMapsOf(config: VirtConfig): RegisterMaps {
   ]);
   for (const { device } of board.placed) maps.set(device.id, device.registers);
   for (const [id, map] of Object.entries(board.pcie.registerMaps())) maps.set(id, map);
+  for (const device of plugged) {
+    // Each on a board of its own: one may have had another's place.
+    const rest = config.pciDevices.filter((other) => busOf(other) === undefined);
+    const { pcie } = inertBoard({ ...config, pciDevices: rest });
+    if (maps.has(device.id) || pcie.hotPlug.refusal(device) !== undefined) continue;
+    pcie.hotPlug.prepare(device);
+    for (const [id, map] of Object.entries(pcie.registerMaps())) if (!maps.has(id)) maps.set(id, map);
+  }
   return (device) => maps.get(device);
+}
+
+/** The same of a machine that runs: devices may come while it does; those that have gone stay known. */
+export function registerMapsNow(machine: {
+  registerMaps(): { readonly [device: string]: RegisterMap };
+}): RegisterMaps {
+  const known = new Map(Object.entries(machine.registerMaps()));
+  return (device) => {
+    if (!known.has(device))
+      for (const [id, map] of Object.entries(machine.registerMaps())) known.set(id, map);
+    return known.get(device);
+  };
 }

@@ -23,6 +23,7 @@ import {
   type StopReason,
 } from './machine-api.ts';
 import { BASE_SECONDS_INPUT, bytesToSeconds, ENTROPY_INPUT } from './record.ts';
+import { registerMapsNow } from './register-maps.ts';
 import { CheckpointQueue, comesBefore, ExpectedEvents, InputLog, isBefore } from './replay-log.ts';
 import { CheckpointCheck, loadMachine, savable } from './saved-machine.ts';
 import { decodeSpec, observedAt, type RunningChoices } from './setup.ts';
@@ -133,8 +134,7 @@ export class ReplaySession {
     });
     this.machine.pauseWhenIdle = true;
     this.#built = true;
-    const maps = this.machine.registerMaps();
-    this.maps = (device) => (Object.hasOwn(maps, device) ? maps[device] : undefined);
+    this.maps = registerMapsNow(this.machine);
     const machine = savable(this.machine);
     if (machine === undefined) this.#points.clear();
     else if (start !== undefined) {

@@ -17,6 +17,7 @@ import { EventFinder } from './event-finder.ts';
 import type { Operation } from './operation.ts';
 import { type Checkpoint, Playback, type PlaybackOptions } from './playback.ts';
 import { Probe } from './probe.ts';
+import { registerMapsNow } from './register-maps.ts';
 import { type FoundPlace, Search } from './search.ts';
 import type { TimelineStop } from './timeline-stop.ts';
 
@@ -63,8 +64,7 @@ export class Timeline {
   /** Builds the machine; it is at its first instruction then. @throws TraceError, MissingImages */
   constructor(options: TimelineOptions) {
     this.playback = new Playback(options);
-    const maps = this.playback.machine.registerMaps();
-    this.maps = (device) => (Object.hasOwn(maps, device) ? maps[device] : undefined);
+    this.maps = registerMapsNow(this.playback.machine);
     this.#cursor = new Cursor(this.playback, options.limits ?? DEFAULT_LIMITS);
     this.#probe = new Probe(this.playback, this.maps);
     this.#search = new Search(this.#cursor, this.#probe, new EventFinder(options.reader, this.maps));

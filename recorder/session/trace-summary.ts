@@ -9,6 +9,7 @@ import {
 } from '../../traces/index.ts';
 import { interruptsOf } from './interrupt-words.ts';
 import { networkDevices } from './network-devices.ts';
+import { pluggedDevices } from './plugged-devices.ts';
 import { readable } from './readable.ts';
 import { recordedConfig } from './setup.ts';
 
@@ -54,7 +55,10 @@ export function summarizeTrace(
   const errors: string[] = [];
   let errorCount = 0;
   const consoles = new Map<string, Uint8Array[]>();
-  const networks = networkDevices(header.config.machine as Partial<VirtConfig> | undefined);
+  const networks = networkDevices(
+    header.config.machine as Partial<VirtConfig> | undefined,
+    pluggedDevices(reader),
+  );
   let last = { position: 0, time: 0 };
   const bounds = {
     ...(range.from === undefined ? {} : { from: range.from }),

@@ -12,6 +12,7 @@ import { type BackendPorts, makeBackend } from './backends.ts';
 import { hasMessages, type PciDeviceConfig, type VirtConfig } from './config.ts';
 import { layoutOf, MEMORY_MAP, type Region } from './memory-map.ts';
 import { blockQueues, busOf, pciDeviceType } from './pci-devices.ts';
+import { PciHotPlug } from './pci-hot-plug.ts';
 import { hasTrait } from './versions.ts';
 
 export interface PcieWiring extends BackendPorts {
@@ -32,6 +33,7 @@ export interface PcieBoard {
   readonly placed: readonly (Region & { readonly device: Device })[];
   /** Every function, the host bridge first; they have no place of their own. */
   readonly functions: readonly PciFunction[];
+  readonly hotPlug: PciHotPlug;
   registerMaps(): { [device: string]: RegisterMap };
 }
 
@@ -90,14 +92,17 @@ export function wirePcie(config: VirtConfig, wiring: PcieWiring): PcieBoard {
   };
   host.root.plug(new HostBridge(portsFor(host.root, 0, 'pcie-root')));
   const rootPorts = new Map<string, RootPort>();
-  for (const device of config.pciDevices) {
+  const build = (device: PciDeviceConfig): PciFunction => {
     const port = busOf(device);
     const bus = port === undefined ? host.root : rootPorts.get(port)?.secondary;
     if (bus === undefined) throw new OptionError(`-device ${device.type},bus=${port}: there is no such port`);
-    const fn = makeFunction(config, device, portsFor(bus, device.devfn, device.id), wiring);
+    const ejected = (): void => hotPlug.ejected(device.id);
+    const fn = makeFunction(config, device, portsFor(bus, device.devfn, device.id), wiring, ejected);
     bus.plug(fn);
     if (fn instanceof RootPort) rootPorts.set(device.id, fn);
-  }
+    return fn;
+  };
+  const hotPlug = new PciHotPlug(config, rootPorts, build);
   for (const port of rootPorts.values()) port.complete();
   const placed: (Region & { device: Device })[] = [
     { ...MEMORY_MAP.pcieMmio, device: host.window('pcie-mmio', 'memory', MEMORY_MAP.pcieMmio.base) },
@@ -106,7 +111,15 @@ export function wirePcie(config: VirtConfig, wiring: PcieWiring): PcieBoard {
   ];
   const high = layout.pcieMmio64;
   if (high !== undefined) placed.push({ ...high, device: host.window('pcie-mmio64', 'memory', high.base) });
-  return { host, placed, functions: host.functions(), registerMaps: () => host.registerMaps() };
+  return {
+    host,
+    placed,
+    get functions() {
+      return host.functions();
+    },
+    hotPlug,
+    registerMaps: () => host.registerMaps(),
+  };
 }
 
 function makeFunction(
@@ -114,6 +127,7 @@ function makeFunction(
   device: PciDeviceConfig,
   ports: PciPorts,
   wiring: PcieWiring,
+  ejected: () => void,
 ): PciFunction {
   const { type, id, properties } = device;
   const multi = properties.multifunction === true ? { multiFunction: true } : {};
@@ -136,6 +150,7 @@ function makeFunction(
       return new RootPort(ports, {
         slot: Number(properties.slot ?? 0),
         empty: properties.empty === true,
+        ejected,
         ...multi,
       });
     case 'edu':

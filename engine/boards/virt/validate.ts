@@ -231,7 +231,8 @@ function mergeRecord(model: Data, value: unknown, key: string): Data {
   return merge(model, value, `machine configuration: ${key}`);
 }
 
-function checkDevice(item: unknown, where: string, number: string): void {
+/** @throws OptionError unless it has the shape of a device */
+export function checkDevice(item: unknown, where: string, number: string): void {
   if (!isRecord(item)) throw wrong(where, 'an object');
   if (typeof item[number] !== 'number') throw wrong(`${where}.${number}`, 'a number');
   for (const name of ['type', 'id'])

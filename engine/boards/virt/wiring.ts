@@ -61,7 +61,7 @@ export interface PlacedDevice {
 export interface Board {
   readonly gic: InterruptController;
   readonly placed: readonly PlacedDevice[];
-  /** Devices without a place of their own: what sits behind the PCIe host. */
+  /** Devices without a place of their own: what sits behind the PCIe host now. */
   readonly unplaced: readonly Device[];
   readonly uart: Pl011;
   readonly gpio: Pl061;
@@ -238,5 +238,14 @@ export function wireVirt(
     firmware: boot.kind === 'firmware',
   });
   placed.push(...pcie.placed);
-  return { gic, placed, unplaced: pcie.functions, uart, gpio, pcie };
+  return {
+    gic,
+    placed,
+    get unplaced() {
+      return pcie.functions;
+    },
+    uart,
+    gpio,
+    pcie,
+  };
 }

@@ -20,8 +20,8 @@ export interface BridgeFunction extends PciFunction {
 /** Where a bus hangs: at a bridge, or at the root. */
 interface BusParent {
   number(): number;
-  /** False: what is plugged there is not connected. */
-  isOccupied(): boolean;
+  /** False: what is plugged there is not connected, or has no power. */
+  isConnected(): boolean;
   /** INTx of a device of the bus, 1 = INTA. */
   intxChanged(device: number, pin: number): void;
   decodeChanged(): void;
@@ -56,13 +56,20 @@ export class PciBus {
 
   /** The functions that answer, by rising device numbers. */
   connected(): readonly PciFunction[] {
-    return this.#parent.isOccupied() ? this.#sorted : [];
+    return this.#parent.isConnected() ? this.#sorted : [];
   }
 
   plug(fn: PciFunction): void {
     if (this.functions.has(fn.slot.devfn)) throw new Error(`${fn.id}: its PCI slot is taken`);
     this.functions.set(fn.slot.devfn, fn);
     this.#sorted = [...this.functions.values()].sort((a, b) => a.slot.devfn - b.slot.devfn);
+    this.#parent.decodeChanged();
+  }
+
+  unplug(fn: PciFunction): void {
+    if (this.functions.get(fn.slot.devfn) !== fn) throw new Error(`${fn.id} is not on this bus`);
+    this.functions.delete(fn.slot.devfn);
+    this.#sorted = this.#sorted.filter((other) => other !== fn);
     this.#parent.decodeChanged();
   }
 
@@ -73,7 +80,7 @@ export class PciBus {
 
   /** The function that answers there. */
   at(devfn: number): PciFunction | undefined {
-    return this.#parent.isOccupied() ? this.functions.get(devfn) : undefined;
+    return this.#parent.isConnected() ? this.functions.get(devfn) : undefined;
   }
 
   /** Level of an interrupt pin as it leaves the bus, `device` and `pin` swizzled to one of four wires. */
@@ -140,7 +147,7 @@ export class PcieHost {
     this.root = new PciBus(
       {
         number: () => 0,
-        isOccupied: () => true,
+        isConnected: () => true,
         intxChanged: (device, pin) => this.#updateLine(swizzle(device, pin)),
         decodeChanged: () => this.decodeChanged(),
       },

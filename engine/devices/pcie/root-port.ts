@@ -20,6 +20,8 @@ export interface RootPortOptions {
   /** Nothing is connected behind it at power-on, until `receive('plug')`. */
   readonly empty?: boolean;
   readonly multiFunction?: boolean;
+  /** Called when the device was pulled: it is gone. Absent: it can be plugged again. */
+  readonly ejected?: () => void;
 }
 
 const SUBSYSTEM_AT = 0x40;
@@ -48,6 +50,7 @@ export class RootPort extends PciFunction implements BridgeFunction {
   readonly secondary: PciBus;
   readonly #msix: Msix;
   readonly #startsEmpty: boolean;
+  readonly #ejected: () => void;
   #occupied = false;
   /** An enabled slot event is there that the guest was told of. */
   #notified = false;
@@ -69,10 +72,11 @@ export class RootPort extends PciFunction implements BridgeFunction {
       ...(options.multiFunction === undefined ? {} : { multiFunction: options.multiFunction }),
     });
     this.#startsEmpty = options.empty ?? false;
+    this.#ejected = options.ejected ?? (() => {});
     this.secondary = new PciBus(
       {
         number: () => this.config.bytes[CONFIG.SecondaryBus]!,
-        isOccupied: () => this.#occupied,
+        isConnected: () => this.#occupied && this.#hasPower,
         intxChanged: (device, pin) => ports.slot.setIntx(swizzle(device, pin) + 1),
         decodeChanged: () => ports.slot.decodeChanged(),
       },
@@ -120,14 +124,29 @@ export class RootPort extends PciFunction implements BridgeFunction {
 
   /** `plug`: the device is put into the slot. `unplug`: somebody presses the attention button. */
   receive(kind: string): void {
-    if (kind === 'plug' && !this.#occupied && this.secondary.sorted.length > 0) {
-      for (const fn of this.secondary.sorted) fn.reset();
-      this.#setOccupied(true);
-      this.#event(SLOT.PRESENCE_CHANGED | SLOT.ATTENTION_BUTTON);
-    } else if (kind === 'unplug' && this.#occupied) {
+    if (kind === 'plug') this.insert();
+    else if (kind === 'unplug' && this.#occupied) {
       if (isPoweredOff(this.config.word(SLTCTL))) this.#eject();
       else this.#event(SLOT.ATTENTION_BUTTON);
     }
+  }
+
+  /** What is on the secondary bus has been put into the slot. */
+  insert(): void {
+    if (this.#occupied || this.secondary.sorted.length === 0) return;
+    for (const fn of this.secondary.sorted) fn.reset();
+    this.#setOccupied(true);
+    this.#event(SLOT.PRESENCE_CHANGED | SLOT.ATTENTION_BUTTON);
+  }
+
+  /** The power controller (PCI Express 4.0, 6.7.1.8): without power nothing behind the port answers. */
+  get #hasPower(): boolean {
+    return (this.config.word(SLTCTL) & SLOT.POWER_OFF) === 0;
+  }
+
+  /** The guest has been asked to let the device go, and is about to: another press would call that off. */
+  get isBusy(): boolean {
+    return (this.config.word(SLTCTL) & SLOT.POWER_INDICATOR) === SLOT.POWER_INDICATOR_BLINKING;
   }
 
   get isOccupied(): boolean {
@@ -161,14 +180,19 @@ export class RootPort extends PciFunction implements BridgeFunction {
     }
     // Powered off with the indicator off too: the device may be pulled, and is.
     if (this.#occupied && isPoweredOff(this.config.word(SLTCTL)) && !isPoweredOff(before)) this.#eject();
+    if (((this.config.word(SLTCTL) ^ before) & SLOT.POWER_OFF) !== 0) {
+      if (!this.#hasPower) for (const fn of this.secondary.sorted) fn.reset();
+      this.slot.decodeChanged();
+    }
     this.#updateNotified(true);
     this.#event(SLOT.COMMAND_COMPLETED);
   }
 
   #eject(): void {
-    for (const fn of this.secondary.connected()) fn.reset();
+    for (const fn of this.secondary.sorted) fn.reset();
     this.#setOccupied(false);
     this.#event(SLOT.PRESENCE_CHANGED);
+    this.#ejected();
   }
 
   #setOccupied(occupied: boolean): void {

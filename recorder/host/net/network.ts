@@ -40,7 +40,8 @@ interface Link {
 }
 
 export class Network {
-  readonly #links: readonly Link[];
+  #links: Link[];
+  readonly #make: (request: NetworkRequest, ports: LinkPorts) => LinkBackend;
   #loop: NetworkLoop = { now: () => 0, wake: () => {}, sent: () => {} };
 
   /** @param requests by id of the network device */
@@ -48,20 +49,37 @@ export class Network {
     requests: ReadonlyMap<string, NetworkRequest>,
     make: (request: NetworkRequest, ports: LinkPorts) => LinkBackend = makeBackend,
   ) {
-    this.#links = [...requests].map(([device, request]) => {
-      const waiting: Uint8Array[] = [];
-      const ports: LinkPorts = {
-        toGuest: (frame) => {
-          if (waiting.length < WAITING_MAX && frame.length > 0 && frame.length <= FRAME_MAX) {
-            waiting.push(frame);
-          }
-          this.#loop.wake();
-        },
-        now: () => this.#loop.now(),
-        wake: () => this.#loop.wake(),
-      };
-      return { device, waiting, backend: make(request, ports) };
-    });
+    this.#make = make;
+    this.#links = [...requests].map(([device, request]) => this.#link(device, request));
+  }
+
+  #link(device: string, request: NetworkRequest): Link {
+    const waiting: Uint8Array[] = [];
+    const ports: LinkPorts = {
+      toGuest: (frame) => {
+        if (waiting.length < WAITING_MAX && frame.length > 0 && frame.length <= FRAME_MAX) {
+          waiting.push(frame);
+        }
+        this.#loop.wake();
+      },
+      now: () => this.#loop.now(),
+      wake: () => this.#loop.wake(),
+    };
+    return { device, waiting, backend: this.#make(request, ports) };
+  }
+
+  /** For a device that is plugged while the machine runs. @throws OptionError if an address is not to be had */
+  async attach(device: string, request: NetworkRequest): Promise<void> {
+    const link = this.#link(device, request);
+    await link.backend.open();
+    this.#links.push(link);
+  }
+
+  /** The device is gone. */
+  detach(device: string): void {
+    const gone = this.#links.filter((link) => link.device === device);
+    this.#links = this.#links.filter((link) => link.device !== device);
+    for (const { backend } of gone) backend.close();
   }
 
   /** @throws OptionError if an address is not to be had */

@@ -208,7 +208,10 @@ describe('a slot', () => {
     expect([status() & 0x48, config(1, 0, 0), port.read(0x66, 2)]).toEqual([0x08, 0xffff_ffff, 0x0204]);
     port.write(0x6e, 2, status() & 0x1f);
     port.receive('plug');
-    expect([status() & 0x48, config(1, 0, 0)]).toEqual([0x48, 0x11e8_1234]);
+    expect([status() & 0x48, config(1, 0, 0)]).toEqual([0x48, 0xffff_ffff]);
+    // It is there, and answers as soon as it has power.
+    port.write(0x6c, 2, 0x01e9);
+    expect(config(1, 0, 0)).toBe(0x11e8_1234);
     expect(bench.level('intb')).toBe(true);
     expect(devices[0]!.read(4, 2)).toBe(0);
   });
