@@ -5,15 +5,17 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
   allModes,
+  DISK_MODES,
   guestFolder,
   type Mode,
+  PCI_WORKLOADS,
   qemuVersion,
   type Result,
   WORKLOADS,
   type Workload,
 } from './modes.ts';
 import { profile, profileTable } from './profile.ts';
-import { type Row, summarise, table, targets } from './report.ts';
+import { type Row, summarise, table, targets, throughputs } from './report.ts';
 import { timeTravel, travelTable } from './time-travel.ts';
 
 /* Boots and workloads of the reference guest as real processes, virtrace beside QEMU, taking turns. */
@@ -23,7 +25,8 @@ const HELP = `usage: npm run bench [-- OPTIONS]
 Boots and workloads of the reference guest, virtrace beside QEMU; medians, and for the boot the project's targets.
 
   --runs N        runs of each (3)
-  --only NAMES    workloads, with commas: ${WORKLOADS.map(({ name }) => name).join(', ')}; or timetravel:
+  --only NAMES    workloads, with commas: ${WORKLOADS.map(({ name }) => name).join(', ')}; pci: all
+                  of PCI; or timetravel:
                   seeks, steps and searches backwards through gdb's protocol
   --modes NAMES   run, record inputs, record, replay, replay --verify; of QEMU icount, rr=record, rr=replay
   --no-qemu       only virtrace
@@ -61,7 +64,8 @@ function host(): { node: string; cpus: number; processor: string } {
 
 /** The workloads asked for, or all whose RAM disk is there. */
 function available(root: string, only: string | undefined): Workload[] {
-  const asked = chosen(WORKLOADS, only);
+  const pci = PCI_WORKLOADS.map(({ name }) => name).join(',');
+  const asked = chosen(WORKLOADS, only?.replace(/\bpci(?=,|$)/, pci));
   const missing = asked.filter(({ initrd }) => !existsSync(join(guestFolder(root), initrd)));
   if (missing.length === 0) return asked;
   const what = `without ${missing.map(({ name }) => name).join(', ')}: ${missing[0]!.initrd} is missing; \`npm run guests\` gets it`;
@@ -124,9 +128,10 @@ async function main(): Promise<void> {
   const rows: Row[] = [];
   try {
     for (const workload of workloads) {
-      const results = new Map<Mode, Result[]>(modes.map((mode) => [mode, []]));
+      const own = modes.filter(({ name }) => workload.disk === undefined || DISK_MODES.includes(name));
+      const results = new Map<Mode, Result[]>(own.map((mode) => [mode, []]));
       for (let i = 1; i <= runs; i++) {
-        for (const mode of modes) {
+        for (const mode of own) {
           if (process.stderr.isTTY)
             process.stderr.write(`\r\x1b[K${workload.name} ${i}/${runs}: ${mode.name}`);
           results.get(mode)!.push(await mode.run(workload));
@@ -139,6 +144,8 @@ async function main(): Promise<void> {
     rmSync(scratch, { recursive: true });
   }
   console.log(table(rows));
+  const read = throughputs(rows, PCI_WORKLOADS);
+  if (read !== '') console.log(`\n${read}\n`);
   // Load of the last minute, of which the bench itself is about one.
   const load = loadavg()[0]!;
   const isBusy = load > cpus().length + 0.5;

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Measured, measure } from './measure.ts';
 
@@ -11,6 +11,17 @@ export interface Workload {
   readonly proof: string;
   /** RAM disk in .guests/linux-arm64. */
   readonly initrd: 'initrd.cpio.gz' | 'programs.cpio.gz';
+  /** It reads a disk on PCI Express, whose throughput is what counts. */
+  readonly disk?: DiskWorkload;
+}
+
+export interface DiskWorkload {
+  readonly machine: string;
+  /** Further properties of the device. */
+  readonly properties: string;
+  /** What the guest says before and after, and how much it reads in between. */
+  readonly span: readonly [string, string];
+  readonly bytes: number;
 }
 
 const CONSOLE = 'console=ttyAMA0';
@@ -27,6 +38,29 @@ function programs(name: string, works: readonly string[]): Workload {
   return { name, append, proof: `WORK-DONE ${works.at(-1)}`, initrd: 'programs.cpio.gz' };
 }
 
+/** Sequential reads past the page cache: a request is a megabyte, one descriptor for each page of the guest. */
+function diskRead(name: string, machine: string, properties = '', append = ''): Workload {
+  return {
+    name,
+    append: `${CONSOLE} cryptomgr.notests=1 ${append} work=diskread`,
+    proof: 'WORK-DONE diskread',
+    initrd: INITRD,
+    disk: { machine, properties, span: ['READ-BEGIN', 'READ-END'], bytes: 2 ** 29 },
+  };
+}
+
+const TRANSLATED = ',disable-legacy=on,iommu_platform=on';
+
+/** How a disk is measured: replays read what was recorded, and QEMU records disks with other options only. */
+export const DISK_MODES = ['run', 'record', 'icount'];
+
+/** The disk with the SMMU off and on. */
+export const PCI_WORKLOADS: readonly Workload[] = [
+  diskRead('pci-read', 'gic-version=3'),
+  diskRead('pci-read-smmu', 'gic-version=3,iommu=smmuv3', TRANSLATED, 'iommu.strict=0'),
+  diskRead('pci-read-smmu-strict', 'gic-version=3,iommu=smmuv3', TRANSLATED, 'iommu.strict=1'),
+];
+
 export const WORKLOADS: readonly Workload[] = [
   { name: 'boot', append: CONSOLE, proof: 'BOOT-OK', initrd: INITRD },
   { name: 'boot-notests', append: `${CONSOLE} cryptomgr.notests=1`, proof: 'BOOT-OK', initrd: INITRD },
@@ -34,7 +68,15 @@ export const WORKLOADS: readonly Workload[] = [
   programs('openssl', ['openssl-dgst', 'openssl-enc', 'openssl-rsa', 'openssl-ec']),
   programs('sqlite', ['sqlite']),
   programs('python', ['python-numeric', 'python-json']),
+  ...PCI_WORKLOADS,
 ];
+
+/** The disk's image, which is not made of zeros. */
+export function writeDisk(file: string): void {
+  const words = new Uint32Array(2 ** 23);
+  for (let i = 0; i < words.length; i++) words[i] = i;
+  writeFileSync(file, words);
+}
 
 export interface Result extends Measured {
   /** Of the trace, or of QEMU's log, without images. */
@@ -60,10 +102,19 @@ export function guestFolder(root: string): string {
   return join(root, '.guests/linux-arm64');
 }
 
-function guestOptions({ root }: Places, { append, initrd }: Workload): string[] {
+function guestOptions({ root, scratch }: Places, { append, initrd, disk }: Workload): string[] {
   const guest = guestFolder(root);
+  const image = join(scratch, 'disk.raw');
+  if (disk !== undefined && !existsSync(image)) writeDisk(image);
+  const board = disk === undefined ? 'virt' : `virt,${disk.machine}`;
   return [
-    ...['-M', 'virt', '-cpu', 'cortex-a57', '-m', '512', '-nographic', '-net', 'none'],
+    ...['-M', board, '-cpu', 'cortex-a57', '-m', '512', '-nographic', '-net', 'none'],
+    ...(disk === undefined
+      ? []
+      : [
+          ...['-drive', `if=none,id=d,format=raw,readonly=on,file=${image}`],
+          ...['-device', `virtio-blk-pci,drive=d${disk.properties}`],
+        ]),
     ...['-kernel', join(guest, 'Image'), '-initrd', join(guest, initrd), '-append', append],
   ];
 }
@@ -78,7 +129,10 @@ function virtraceModes(places: Places): Mode[] {
   const command = [process.execPath, join(root, 'bin/virtrace.js')] as const;
   const trace = join(scratch, 'bench.vtrace');
   const execute = async (args: readonly string[], workload: Workload): Promise<Result> => {
-    const measured = checked(await measure(command[0], [command[1], ...args], root), workload);
+    const measured = checked(
+      await measure(command[0], [command[1], ...args], root, workload.disk?.span),
+      workload,
+    );
     const ended = /^\{.*"position":(\d+)/m.exec(measured.err);
     return { ...measured, ...(ended === null ? {} : { instructions: Number(ended[1]) }) };
   };
@@ -117,7 +171,7 @@ function qemuModes(places: Places): Mode[] {
     program: 'qemu',
     run: async (workload) => {
       const args = [...guestOptions(places, workload), '-icount', `shift=0,sleep=off${rr}`];
-      const measured = checked(await measure(QEMU, args, places.root), workload);
+      const measured = checked(await measure(QEMU, args, places.root, workload.disk?.span), workload);
       return rr === '' ? measured : { ...measured, logBytes: statSync(log).size };
     },
   });

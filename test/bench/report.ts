@@ -1,5 +1,5 @@
 import { median } from './measure.ts';
-import type { Mode, Result } from './modes.ts';
+import { type Mode, PCI_WORKLOADS, type Result, type Workload } from './modes.ts';
 
 /** Medians of all runs of one workload in one mode. */
 export interface Row {
@@ -11,6 +11,8 @@ export interface Row {
   readonly cpuSeconds: number;
   readonly residentBytes: number;
   readonly logBytes?: number;
+  /** Of the part that counts, where only a part does. */
+  readonly span?: { readonly seconds: number; readonly cpuSeconds: number };
   /** Guest instructions of the workload as virtrace counts them; QEMU's count is within a percent. */
   readonly instructions: number;
 }
@@ -29,6 +31,7 @@ export function summarise(workload: string, results: ReadonlyMap<Mode, readonly 
   const instructions = median(all.flatMap((result) => result.instructions ?? []));
   return [...results].map(([mode, runs]) => {
     const logs = runs.flatMap((run) => run.logBytes ?? []);
+    const spans = runs.flatMap((run) => run.span ?? []);
     return {
       workload,
       mode: mode.name,
@@ -38,6 +41,14 @@ export function summarise(workload: string, results: ReadonlyMap<Mode, readonly 
       cpuSeconds: median(runs.map((run) => run.cpuSeconds)),
       residentBytes: Math.max(...runs.map((run) => run.residentBytes)),
       ...(logs.length === 0 ? {} : { logBytes: median(logs) }),
+      ...(spans.length === 0
+        ? {}
+        : {
+            span: {
+              seconds: median(spans.map((span) => span.seconds)),
+              cpuSeconds: median(spans.map((span) => span.cpuSeconds)),
+            },
+          }),
       instructions,
     };
   });
@@ -65,13 +76,39 @@ export function table(rows: readonly Row[]): string {
       row.logBytes === undefined ? '' : (row.logBytes / 1e6).toFixed(3),
     ];
   });
-  const widths = HEADER.map((title, i) => Math.max(title.length, ...lines.map((line) => line[i]!.length)));
+  return columns(HEADER, lines);
+}
+
+/** Aligned, the first two columns to the left. */
+function columns(header: readonly string[], lines: readonly (readonly string[])[]): string {
+  const widths = header.map((title, i) => Math.max(title.length, ...lines.map((line) => line[i]!.length)));
   const text = (cells: readonly string[]): string =>
     cells
       .map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
       .join('  ')
       .trimEnd();
-  return [text(HEADER), ...lines.map(text)].join('\n');
+  return [text(header), ...lines.map(text)].join('\n');
+}
+
+/** Sequential reads of a disk, by wall and CPU time of the reads alone; `of off`: against the SMMU off. */
+export function throughputs(rows: readonly Row[], workloads: readonly Workload[]): string {
+  const [off] = workloads;
+  const lines = rows.flatMap((row) => {
+    const bytes = workloads.find(({ name }) => name === row.workload)?.disk?.bytes;
+    if (bytes === undefined || row.span === undefined) return [];
+    const plain = find(rows, off!.name, row.mode)?.span;
+    const rate = (seconds: number): string => (bytes / 2 ** 20 / seconds).toFixed(0);
+    return [
+      [
+        row.workload,
+        row.program === 'qemu' ? `QEMU ${row.mode}` : row.mode,
+        rate(row.span.seconds),
+        rate(row.span.cpuSeconds),
+        plain === undefined ? '' : `${(row.span.cpuSeconds / plain.cpuSeconds).toFixed(2)}×`,
+      ],
+    ];
+  });
+  return lines.length === 0 ? '' : columns(['reading', 'mode', 'MiB/s', 'MiB/CPU s', 'of off'], lines);
 }
 
 export interface Target {
@@ -98,6 +135,11 @@ export function targets(rows: readonly Row[], basis: 'seconds' | 'cpuSeconds'): 
     add('trace of the boot without images, MB', (record.logBytes ?? Number.NaN) / 1e6, 0.5);
     add('resident memory while recording the boot, MB', record.residentBytes / 2 ** 20, 600);
     if (run !== undefined) add('recording devices, of run', record[basis] / run[basis], 1.5);
+  }
+  const [off, ...on] = PCI_WORKLOADS.map(({ name }) => find(rows, name, 'run'));
+  for (const row of on) {
+    if (off?.span === undefined || row?.span === undefined) continue;
+    add(`${row.workload}, time of ${off.workload}`, row.span[basis] / off.span[basis], 2);
   }
   if (inputs !== undefined && run !== undefined)
     add('recording inputs, of run', inputs[basis] / run[basis], 1.15);
