@@ -19,3 +19,5 @@ export function readable(bytes: Uint8Array): string {
   });
   return lines.join('\n');
 }
+
+export { ESCAPES };

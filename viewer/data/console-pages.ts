@@ -1,6 +1,16 @@
 import type { EventFilter, TraceReader } from '../../traces/index.ts';
 import { type ConsoleText, readable } from './console-text.ts';
-import type { ConsolePage, SearchHit } from './protocol.ts';
+import type { ConsoleLine, ConsolePage, SearchHit } from './protocol.ts';
+
+function lineOf(text: ConsoleText, line: number, bytes: Uint8Array): ConsoleLine {
+  const runs = text.runs(line, bytes);
+  return {
+    position: text.position(line),
+    time: text.time(line),
+    text: readable(bytes),
+    ...(runs === undefined ? {} : { runs }),
+  };
+}
 
 /** What was printed, by lines and as of a moment. */
 export class ConsolePages {
@@ -19,7 +29,7 @@ export class ConsolePages {
     const from = Math.max(0, Math.min(first, text.lines));
     const lines = [];
     for (let line = from; line < Math.min(text.lines, from + count); line++) {
-      lines.push({ position: text.position(line), time: text.time(line), text: text.text(line) });
+      lines.push(lineOf(text, line, text.bytes(line)));
     }
     return { device, first: from, total: text.lines, lines };
   }
@@ -37,11 +47,16 @@ export class ConsolePages {
     return {
       ...page,
       total: last + 1,
-      lines: [...page.lines.slice(0, -1), { ...whole, text: cut ?? whole.text }],
+      lines: [...page.lines.slice(0, -1), cut === undefined ? whole : lineOf(text, last, cut)],
     };
   }
 
-  async #partialLine(device: string, from: number, ordinal: number, to: number): Promise<string | undefined> {
+  async #partialLine(
+    device: string,
+    from: number,
+    ordinal: number,
+    to: number,
+  ): Promise<Uint8Array | undefined> {
     const bytes: number[] = [];
     const filter: EventFilter = {
       kinds: ['output'],
@@ -61,7 +76,7 @@ export class ConsolePages {
       bytes.push(...data);
       if (data.includes(10)) return undefined;
     }
-    return readable(Uint8Array.from(bytes));
+    return Uint8Array.from(bytes);
   }
 
   /** A console sends a character at a time, so what a person looks for is in no single event. */

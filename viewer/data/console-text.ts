@@ -1,4 +1,5 @@
 import { readable } from '../../recorder/session/readable.ts';
+import { type StyledRun, styleAfter, styledLine } from './console-style.ts';
 import type { ConsoleFacts } from './protocol.ts';
 
 export { readable };
@@ -14,6 +15,8 @@ export class ConsoleText {
   #positions = new Float64Array(1 << 10);
   #ordinals = new Uint32Array(1 << 10);
   #times = new Float64Array(1 << 10);
+  /** Style at the beginning of each line. */
+  #styles = new Uint16Array(1 << 10);
   #lines = 0;
   /** The next byte begins a line. */
   #fresh = true;
@@ -42,12 +45,14 @@ export class ConsoleText {
     this.#positions[this.#lines] = position;
     this.#ordinals[this.#lines] = ordinal;
     this.#times[this.#lines] = time;
+    this.#styles[this.#lines] =
+      this.#lines === 0 ? 0 : styleAfter(this.bytes(this.#lines - 1), this.#styles[this.#lines - 1]!);
     this.#lines++;
     this.#fresh = false;
   }
 
   #grow(): void {
-    const larger = <T extends Float64Array | Uint32Array>(old: T, made: T): T => {
+    const larger = <T extends Float64Array | Uint32Array | Uint16Array>(old: T, made: T): T => {
       made.set(old);
       return made;
     };
@@ -55,6 +60,7 @@ export class ConsoleText {
     this.#starts = larger(this.#starts, new Float64Array(size));
     this.#positions = larger(this.#positions, new Float64Array(size));
     this.#times = larger(this.#times, new Float64Array(size));
+    this.#styles = larger(this.#styles, new Uint16Array(size));
     this.#ordinals = larger(this.#ordinals, new Uint32Array(size));
   }
 
@@ -76,6 +82,11 @@ export class ConsoleText {
 
   text(line: number): string {
     return readable(this.bytes(line));
+  }
+
+  /** The line in pieces of one style; undefined if it is plain. */
+  runs(line: number, bytes: Uint8Array = this.bytes(line)): StyledRun[] | undefined {
+    return styledLine(bytes, this.#styles[line]!);
   }
 
   /** Beginnings of at most `limit` lines, evenly chosen. */

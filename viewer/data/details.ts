@@ -56,7 +56,7 @@ export async function detailsOf(context: DetailsContext, event: TraceEvent): Pro
     causes: causesOf(context, event, together),
     effects: effectsOf(context, event, together),
     cycle: await cycleOf(context, event),
-    ...bytesOf(event),
+    ...bytesOf(context, event),
     filters: filtersOf(context, event),
   };
 }
@@ -303,10 +303,11 @@ async function cycleOf(context: DetailsContext, event: TraceEvent): Promise<Even
   return [];
 }
 
-function bytesOf(event: TraceEvent): Pick<EventDetails, 'bytes'> {
+function bytesOf({ words }: DetailsContext, event: TraceEvent): Pick<EventDetails, 'bytes'> {
   const bytes = event.kind === 'output' ? event.bytes : event.kind === 'input' ? event.data : undefined;
   if (bytes === undefined) return {};
-  return { bytes: { text: readable(bytes.subarray(0, 4096)), hex: hexBytes(bytes, 256) } };
+  const text = words.isFrame(event) ? words.text(event) : readable(bytes.subarray(0, 4096));
+  return { bytes: { text, hex: hexBytes(bytes, 256) } };
 }
 
 function filtersOf(context: DetailsContext, event: TraceEvent): EventDetails['filters'] {

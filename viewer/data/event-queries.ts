@@ -71,7 +71,7 @@ export class EventQueries {
       case 'dma':
         return lanes.dma(event.device);
       case 'output':
-        return lanes.console(event.device);
+        return lanes.output(event.device);
       case 'input':
         return lanes.inputs();
       default:
@@ -255,6 +255,7 @@ function laneFilter(lane: {
     case 'dma':
       return { kinds: ['dma'], devices };
     case 'console':
+    case 'frames':
       return { kinds: ['output'], devices };
     case 'inputs':
       return { kinds: ['input'] };

@@ -1,3 +1,4 @@
+import { frameText } from '../../recorder/session/frame-words.ts';
 import { interruptName, interruptNumber } from '../../recorder/session/interrupt-words.ts';
 import { functionName, noteText } from '../../recorder/session/message-words.ts';
 import { decodeAccess, type RegisterMaps, type TraceEvent } from '../../traces/index.ts';
@@ -8,9 +9,11 @@ import type { Severity } from './protocol.ts';
 export class EventText {
   readonly #maps: RegisterMaps;
   readonly #virtio: ReadonlyMap<number, string>;
+  readonly #networks: ReadonlySet<string>;
   readonly #accesses = new Map<string, string>();
 
-  constructor(maps: RegisterMaps, virtio: ReadonlyMap<number, string>) {
+  constructor(maps: RegisterMaps, virtio: ReadonlyMap<number, string>, networks: readonly string[] = []) {
+    this.#networks = new Set(networks);
     this.#maps = maps;
     this.#virtio = virtio;
   }
@@ -28,6 +31,12 @@ export class EventText {
       default:
         return event.device;
     }
+  }
+
+  /** Whether what an event carries is an Ethernet frame. */
+  isFrame(event: TraceEvent): boolean {
+    if (event.kind === 'output') return this.#networks.has(event.device);
+    return event.kind === 'input' && event.mode !== 'pull' && this.#networks.has(event.device);
   }
 
   text(event: TraceEvent): string {
@@ -54,8 +63,9 @@ export class EventText {
         return `${what} ${why}EL${fromEl} → EL${toEl} at 0x${pc.toString(16)}`;
       }
       case 'output':
-        return `“${visible(event.bytes)}”`;
+        return this.isFrame(event) ? frameText(event.bytes) : `“${visible(event.bytes)}”`;
       case 'input':
+        if (this.isFrame(event)) return `${event.what}: ${frameText(event.data)}`;
         return `${event.mode === 'pull' ? 'answer' : 'input'} ${event.what} ${bytesText(event.data)}`;
       case 'dma': {
         const range = `0x${event.address.toString(16)}, ${event.length} bytes`;

@@ -36,6 +36,7 @@ export interface IndexOptions {
   readonly maps: RegisterMaps;
   readonly cpus: number;
   readonly virtio: ReadonlyMap<number, string>;
+  readonly networks: readonly string[];
   readonly extent: Extent;
   readonly symbol: (pc: bigint) => string | undefined;
   /** Called between groups; may wait to let others run. */
@@ -97,8 +98,8 @@ export class Indexer {
 
   constructor(options: IndexOptions) {
     this.#options = options;
-    const { reader, cpus, virtio, extent } = options;
-    this.lanes = new LaneTable(cpus, virtio);
+    const { reader, cpus, virtio, networks, extent } = options;
+    this.lanes = new LaneTable(cpus, virtio, networks);
     const events = reader.chunks.reduce((sum, chunk) => sum + chunk.count, 0);
     this.#bins = binCount(events, bytesPerBin(reader, cpus));
     this.#times = new TimeMapBuilder(2 ** reader.header.shift, extent.time / 2 ** 17);
@@ -341,7 +342,8 @@ export class Indexer {
     for (let i = 0; i < count; i++) {
       const event = events.event(i);
       if (event.kind !== 'output') continue;
-      this.#store(this.lanes.console(event.device)).count(position[i]!, time[i]!, false);
+      this.#store(this.lanes.output(event.device)).count(position[i]!, time[i]!, false);
+      if (this.#options.networks.includes(event.device)) continue;
       this.#console(event.device).append(event.bytes, position[i]!, ordinal[i]!, time[i]!);
     }
     this.#countKind('output', count);

@@ -34,9 +34,12 @@ export class LaneTable {
   readonly #lanes: (LaneFacts & { readonly id: string; total: number })[] = [];
   readonly #byId = new Map<string, number>();
   readonly #virtio: ReadonlyMap<number, string>;
+  readonly #networks: ReadonlySet<string>;
   readonly #cpus: number;
 
-  constructor(cpus: number, virtio: ReadonlyMap<number, string>) {
+  /** @param networks devices whose output is frames */
+  constructor(cpus: number, virtio: ReadonlyMap<number, string>, networks: readonly string[]) {
+    this.#networks = new Set(networks);
     this.#cpus = cpus;
     this.#virtio = virtio;
   }
@@ -124,7 +127,22 @@ export class LaneTable {
     }));
   }
 
-  console(device: string): number {
+  isNetwork(device: string): boolean {
+    return this.#networks.has(device);
+  }
+
+  /** Of what a device sends: text, or frames. */
+  output(device: string): number {
+    if (this.isNetwork(device)) {
+      return this.#add(`net:${device}`, () => ({
+        kind: 'frames',
+        group: 'Network',
+        label: `${device} frames`,
+        title: `Frames sent by ${device}`,
+        states: [],
+        device,
+      }));
+    }
     return this.#add(`out:${device}`, () => ({
       kind: 'console',
       group: 'Console',
@@ -178,7 +196,7 @@ export class LaneTable {
       case 'dma':
         return this.dma(site.device);
       case 'output':
-        return this.console(site.device);
+        return this.output(site.device);
       case 'input':
         return this.inputs();
       default:

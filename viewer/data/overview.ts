@@ -12,7 +12,7 @@ export function overviewOf(
   reader: TraceReader,
   { facts, extent }: Pick<KnownTrace, 'facts' | 'extent'>,
 ): Overview {
-  const table = new LaneTable(facts.cpus, new Map(facts.virtio));
+  const table = new LaneTable(facts.cpus, new Map(facts.virtio), facts.networks);
   for (let cpu = 0; cpu < facts.cpus; cpu++) table.cpu(cpu);
   const bins = FIRST_PAINT_BINS;
   const stores: LaneStore[] = [];
@@ -42,7 +42,7 @@ export function overviewOf(
     if (name === 'interrupts' || name === 'exceptions') continue;
     for (const [device, count] of chunk.summary.devices) {
       if (name === 'accesses') add(table.device(device), first, last, count);
-      else if (name === 'outputs') add(table.console(device), first, last, count);
+      else if (name === 'outputs') add(table.output(device), first, last, count);
       else if (name === 'dma') add(table.dma(device), first, last, count);
       else add(name === 'inputs' ? table.inputs() : table.notes(device), first, last, count);
     }

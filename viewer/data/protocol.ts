@@ -1,6 +1,7 @@
 /** What the page and the data worker say to each other. Everything here survives a structured clone. */
 import type { EventKind } from '../../engine/base/events.ts';
 import type { InterruptStatistics, Polling, Storm } from '../../traces/index.ts';
+import type { StyledRun } from './console-style.ts';
 import type { Pyramid } from './mip-map.ts';
 
 export type { InterruptStatistics, Polling, Storm };
@@ -27,6 +28,7 @@ export type LaneKind =
   | 'dma'
   | 'smmu'
   | 'console'
+  | 'frames'
   | 'notes'
   | 'inputs';
 
@@ -36,6 +38,7 @@ export const LANE_GROUPS = [
   'Devices',
   'DMA',
   'Console',
+  'Network',
   'Notes and inputs',
   'Empty virtio slots',
 ] as const;
@@ -117,6 +120,8 @@ export interface TraceFacts {
   readonly devices: readonly string[];
   /** Names of virtio devices by transport. */
   readonly virtio: readonly (readonly [slot: number, id: string])[];
+  /** Devices whose inputs and outputs are frames. */
+  readonly networks: readonly string[];
 }
 
 /** What the first paint needs; from the index alone. */
@@ -316,6 +321,8 @@ export interface ConsoleLine {
   readonly position: number;
   readonly time: number;
   readonly text: string;
+  /** The same in pieces of one style each, if any has one. */
+  readonly runs?: readonly StyledRun[];
 }
 
 export interface ConsolePage {

@@ -1,4 +1,5 @@
 /** What the header and the index of a trace tell, without reading events. */
+import { networkDevices } from '../../recorder/session/network-devices.ts';
 import { registerMapsOf } from '../../recorder/session/register-maps.ts';
 import { recordedConfig } from '../../recorder/session/setup.ts';
 import type { RegisterMaps, TraceReader } from '../../traces/index.ts';
@@ -80,7 +81,10 @@ export function isEventChunk(kind: number): boolean {
   return EVENT_CHUNKS[kind] !== undefined;
 }
 
-type MachineFacts = Pick<TraceFacts, 'cpus' | 'cpuModel' | 'gicVersion' | 'ramBytes' | 'devices' | 'virtio'>;
+type MachineFacts = Pick<
+  TraceFacts,
+  'cpus' | 'cpuModel' | 'gicVersion' | 'ramBytes' | 'devices' | 'virtio' | 'networks'
+>;
 
 /** What is known of the machine; a configuration that cannot be used leaves events undecoded, but shown. */
 function machineOf({ header }: TraceReader): { facts: MachineFacts; maps: RegisterMaps } {
@@ -115,12 +119,21 @@ function machineOf({ header }: TraceReader): { facts: MachineFacts; maps: Regist
         ramBytes: config.ram.size,
         devices,
         virtio,
+        networks: networkDevices(config),
       },
     };
   } catch {
     return {
       maps: () => undefined,
-      facts: { cpus: 1, cpuModel: 'unknown', gicVersion: 0, ramBytes: 0, devices: [], virtio: [] },
+      facts: {
+        cpus: 1,
+        cpuModel: 'unknown',
+        gicVersion: 0,
+        ramBytes: 0,
+        devices: [],
+        virtio: [],
+        networks: [],
+      },
     };
   }
 }

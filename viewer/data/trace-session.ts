@@ -49,7 +49,7 @@ export class TraceSession {
     this.facts = facts;
     this.maps = maps;
     this.extent = extent;
-    this.words = new EventText(maps, new Map(facts.virtio));
+    this.words = new EventText(maps, new Map(facts.virtio), facts.networks);
     this.queries = new EventQueries({
       reader,
       maps,
@@ -111,6 +111,7 @@ export class TraceSession {
       maps: this.maps,
       cpus: this.facts.cpus,
       virtio: new Map(this.facts.virtio),
+      networks: this.facts.networks,
       extent: this.extent,
       symbol: (pc) => this.symbols.describe(pc),
       pause: async (done, total) => {

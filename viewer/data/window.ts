@@ -1,3 +1,4 @@
+import { frameText } from '../../recorder/session/frame-words.ts';
 import type { EventChunk, TraceReader } from '../../traces/index.ts';
 import { readable } from './console-text.ts';
 import { severityOf } from './event-text.ts';
@@ -169,8 +170,11 @@ class Collector {
         default: {
           const event = events.event(i);
           let text = '';
-          if (event.kind === 'output') text = readable(event.bytes);
-          else if (event.kind === 'guest-error') text = event.message;
+          if (event.kind === 'output') {
+            text = this.#indexer.lanes.isNetwork(event.device)
+              ? frameText(event.bytes)
+              : readable(event.bytes);
+          } else if (event.kind === 'guest-error') text = event.message;
           else if (event.kind === 'note' || event.kind === 'input') text = event.what;
           this.#mark(lane, place, severityOf(event) === 'error' ? 2 : 0, this.#text(text));
         }

@@ -109,7 +109,7 @@ export class ConsolePanel {
     this.#text.querySelector('.console-now')?.scrollIntoView({ block: 'center' });
   }
 
-  #line({ position, time, text }: ConsoleLine, isFuture: boolean): HTMLElement {
+  #line({ position, time, text, runs }: ConsoleLine, isFuture: boolean): HTMLElement {
     return h(
       'div',
       {
@@ -117,7 +117,7 @@ export class ConsolePanel {
         title: `written from ${formatTime(time)}; click to go there`,
         on: { click: () => this.#go(position) },
       },
-      text.replace(/\n$/, '') || ' ',
+      runs?.map((run) => h('span', { class: run.classes }, run.text)) ?? (text.replace(/\n$/, '') || ' '),
     );
   }
 }

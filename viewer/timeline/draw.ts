@@ -68,6 +68,7 @@ export function drawLane(frame: Frame, row: LaneRow, y: number, mips: LaneMips |
       }
       return;
     case 'smmu':
+    case 'frames':
       if (exact) drawNotes(frame, marks, lane.index, y, row.height);
       else if (mips !== undefined) drawDensity(frame, mips, y, row.height, frame.palette.note);
       return;

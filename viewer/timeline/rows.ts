@@ -25,6 +25,7 @@ const HEIGHTS: { readonly [kind in LaneKind]: number } = {
   device: 26,
   dma: 24,
   smmu: 24,
+  frames: 24,
   console: 34,
   notes: 24,
   inputs: 24,
