@@ -14,9 +14,13 @@ trap 'rm -rf "$work"' EXIT
 # The MMU is off: memory is of Device type, where unaligned accesses fault.
 flags=(-O1 -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -fno-builtin
   -mgeneral-regs-only -mstrict-align -mno-outline-atomics -march=armv8-a -Wall -Wextra)
-"${cross}gcc" "${flags[@]}" -c smmu.c -o "$work/smmu.o"
+objects=()
+for name in smmu driver wrong; do
+  "${cross}gcc" "${flags[@]}" -c "$name.c" -o "$work/$name.o"
+  objects+=("$work/$name.o")
+done
 "${cross}gcc" -c start.S -o "$work/start.o"
 "${cross}gcc" -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-n -Wl,-z,max-page-size=4096 -T smmu.ld \
-  "$work/start.o" "$work/smmu.o" -o "$work/smmu.elf"
+  "$work/start.o" "${objects[@]}" -o "$work/smmu.elf"
 "${cross}objcopy" --strip-all "$work/smmu.elf" "$work/stripped.elf"
 install -m 644 "$work/stripped.elf" "$out"

@@ -19,7 +19,15 @@ function ours(change: Partial<VirtConfig> = {}): string {
     cpu: { ...base.cpu, model: 'cortex-a57' },
     gicVersion: 3,
     iommu: 'smmuv3',
-    pciDevices: [{ devfn: 3 << 3, type: 'edu', id: 'edu', properties: { dma_mask: MASK } }],
+    pciDevices: [
+      { devfn: 3 << 3, type: 'edu', id: 'edu', properties: { dma_mask: MASK } },
+      {
+        devfn: 5 << 3,
+        type: 'virtio-rng-pci',
+        id: 'rng',
+        properties: { 'disable-legacy': true, iommu_platform: true },
+      },
+    ],
     ...change,
   };
   const images = { kernel: { name: 'smmu.elf', bytes: readFileSync(ELF) } };
@@ -47,6 +55,7 @@ describe('the SMMU guest', () => {
         ...['-M', 'virt,gic-version=3,iommu=smmuv3', '-cpu', 'cortex-a57', '-m', '128', '-nographic'],
         ...['-net', 'none', '-icount', 'shift=0,sleep=off', '-kernel', ELF],
         ...['-device', `edu,addr=3,dma_mask=${MASK}`],
+        ...['-device', 'virtio-rng-pci,addr=5,disable-legacy=on,iommu_platform=on'],
       ],
       { encoding: 'utf8', timeout: 60_000 },
     );
