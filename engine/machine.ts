@@ -26,6 +26,8 @@ import { DEBUGGER, debuggerWrite } from './debugger-input.ts';
 import type { Gicv3 } from './devices/gic/gicv3.ts';
 import { SINGLE_STATE_CONTEXT } from './devices/gic/gicv3-sysregs.ts';
 import type { BlockStorage } from './devices/virtio/block-storage.ts';
+import { type FolderQuestion, folderError } from './devices/virtio/p9/folder.ts';
+import { ERRNO } from './devices/virtio/p9/messages.ts';
 import { MACHINE, machineCommand } from './machine-input.ts';
 import { Bus } from './memory/bus.ts';
 import { FlashFrames } from './memory/flash-frames.ts';
@@ -36,6 +38,8 @@ import { Heap } from './memory/heap.ts';
 export interface HostInputs {
   /** Random bytes for a device, or `device-tree` for the seeds. */
   entropy(device: string, length: number): Uint8Array;
+  /** What a folder of the host that a device shares holds. Absent: there are no such folders. */
+  folder?(device: string, question: FolderQuestion): Uint8Array;
 }
 
 /** Everything a machine is made from. With equal specs and equal inputs two machines are equal for ever. */
@@ -228,6 +232,7 @@ export class Machine {
       entropy: (id, length) => this.#entropy(id, length),
       flashStorage: (bank) => this.flash[bank]!,
       drive: (id) => this.#drives[id],
+      folder: (id, question) => spec.inputs.folder?.(id, question) ?? folderError(ERRNO.EIO),
       gic: {
         outputs: (cpu, { irq, fiq }) => this.cluster.setInterrupts(cpu, irq, fiq),
         observer: (what, intid, target) => {

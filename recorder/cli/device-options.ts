@@ -15,6 +15,7 @@ import { type CharacterDevice, type CharacterTarget, characterDevice } from './c
 import { DEVICE_TYPES, type DeviceType, deviceRefusal, REFUSED_DEVICE_PROPERTIES } from './device-types.ts';
 import type { DriveRequest } from './drive-options.ts';
 import { HelpAnswer, OptionError } from './errors.ts';
+import type { FolderRequest } from './folder-options.ts';
 import { deviceHelp, devicePropertyHelp } from './help.ts';
 import { readKeyValues, readNumber } from './key-values.ts';
 
@@ -25,11 +26,15 @@ export interface DeviceRequests {
   readonly consoles: ReadonlyMap<string, CharacterTarget>;
   /** Networks of network devices, by device id; a device without one is connected to nothing. */
   readonly networks: ReadonlyMap<string, NetworkRequest>;
+  /** Shared folders, by device id. */
+  readonly folders: ReadonlyMap<string, FolderRequest>;
 }
 
 export interface Surroundings {
   readonly drives: ReadonlyMap<string, DriveRequest>;
   readonly netdevs: ReadonlyMap<string, NetworkRequest>;
+  /** By id of `-fsdev`. */
+  readonly folders: ReadonlyMap<string, FolderRequest>;
   readonly characters: ReadonlyMap<string, CharacterDevice>;
   /** Ids of `-object`. */
   readonly objects: ReadonlySet<string>;
@@ -44,7 +49,7 @@ interface Given {
 }
 
 /** Properties that say who and where a device is, or name something of the host. */
-const NOT_OF_THE_DEVICE = ['driver', 'id', 'bus', 'addr', 'rng', 'netdev'];
+const NOT_OF_THE_DEVICE = ['driver', 'id', 'bus', 'addr', 'rng', 'netdev', 'fsdev'];
 
 /** @throws OptionError, HelpAnswer */
 export function readDevices(texts: readonly string[], around: Surroundings): DeviceRequests {
@@ -53,6 +58,7 @@ export function readDevices(texts: readonly string[], around: Surroundings): Dev
   const slots = slotsFor(given);
   const consoles = new Map<string, CharacterTarget>();
   const networks = new Map<string, NetworkRequest>();
+  const folders = new Map<string, FolderRequest>();
   const usedDrives = new Set<string>();
   const macs = macsFor(given);
   const virtioMmio: VirtioMmioConfig[] = [];
@@ -69,6 +75,7 @@ export function readDevices(texts: readonly string[], around: Surroundings): Dev
     if (macs[index] !== undefined) properties.mac = macs[index];
     const netdev = values.get('netdev');
     if (netdev !== undefined) networks.set(id, connect(`-device ${type.name}`, netdev, around, networks));
+    if (type.virtio === 'virtio-9p') folders.set(id, folderOf(`-device ${type.name}`, values, around));
     if (type.bus === 'pci') {
       const bus = values.get('bus');
       const addr = values.get('addr');
@@ -89,7 +96,21 @@ export function readDevices(texts: readonly string[], around: Surroundings): Dev
       properties: { ...version, ...properties },
     });
   });
-  return { virtioMmio, pciDevices: placePciDevices(pci), consoles, networks };
+  return { virtioMmio, pciDevices: placePciDevices(pci), consoles, networks, folders };
+}
+
+/** The folder of a device; two devices may have the same one. */
+function folderOf(
+  option: string,
+  values: ReadonlyMap<string, string>,
+  { folders }: Surroundings,
+): FolderRequest {
+  const id = values.get('fsdev');
+  if (id === undefined) throw new OptionError(`${option}: fsdev= is missing`);
+  if (values.get('mount_tag') === undefined) throw new OptionError(`${option}: mount_tag= is missing`);
+  const folder = folders.get(id);
+  if (folder === undefined) throw new OptionError(`${option},fsdev=${id}: there is no -fsdev with id=${id}`);
+  return folder;
 }
 
 /** What is there already when a device is plugged into a machine that runs. */
@@ -108,6 +129,8 @@ export function readHotDevice(
   const given = split(text);
   const { type, values } = given;
   if (type.bus !== 'pci') throw new OptionError(`device_add ${type.name}: only PCI devices can be plugged`);
+  if (type.virtio === 'virtio-9p')
+    throw new OptionError(`device_add ${type.name}: folders are there from the start, or not at all`);
   const own = values.get('id');
   if (own !== undefined) checkId(own);
   if (own !== undefined && around.isTaken(own))

@@ -30,6 +30,7 @@ export class HotDevices implements Backends {
       readHotDevice(text, {
         drives: this.#request.drives,
         netdevs: this.#netdevs,
+        folders: new Map(),
         characters: new Map(),
         objects: this.#objects,
         forceLegacy: undefined,

@@ -16,6 +16,7 @@ import { type RtcBase, readRtc, readSeed } from './clock-options.ts';
 import { readDevices, readObjects } from './device-options.ts';
 import { type DriveRequest, readDrives } from './drive-options.ts';
 import { OptionError } from './errors.ts';
+import { type FolderRequest, readFolders } from './folder-options.ts';
 import { readInputOption } from './input-option.ts';
 import { readKeyValues, readNumber, readWord } from './key-values.ts';
 import {
@@ -54,6 +55,8 @@ export interface MachineRequest {
   readonly objects: ReadonlySet<string>;
   /** Networks, by id of the network device. */
   readonly networks: ReadonlyMap<string, NetworkRequest>;
+  /** Shared folders, by id of the device. */
+  readonly folders: ReadonlyMap<string, FolderRequest>;
   readonly rtc: RtcBase;
   readonly seed?: number;
   /** False: a reset ends the run. */
@@ -92,9 +95,11 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
   const own = withDevice.map((id) => `virtio-blk-pci,drive=${id.replaceAll(',', ',,')}`);
   const { netdevs, devices: nics } = readNetdevs(raw.netdev ?? [], raw.nic ?? [], raw.net ?? []);
   const objects = readObjects(raw.object ?? []);
-  const devices = readDevices([...nics, ...(raw.device ?? []), ...own], {
+  const { folders, devices: shares } = readFolders(raw.fsdev ?? [], raw.virtfs ?? []);
+  const devices = readDevices([...nics, ...(raw.device ?? []), ...shares, ...own], {
     drives,
     netdevs,
+    folders,
     characters,
     objects,
     forceLegacy: readGlobals(raw.global ?? []),
@@ -126,6 +131,10 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
     if (![...devices.networks.values()].includes(network))
       throw new OptionError(`-netdev ${network.kind},id=${id}: no -device has netdev=${id}`);
   }
+  for (const [id, { option }] of folders) {
+    if (![...devices.folders.values()].some((folder) => folder.id === id))
+      throw new OptionError(`${option} id=${id}: no -device has fsdev=${id}`);
+  }
   const targets = new Map([
     ...serials.map((target, i) => [`uart${i}`, target] as const),
     ...devices.consoles,
@@ -148,6 +157,7 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
     netdevs,
     objects,
     networks: devices.networks,
+    folders: devices.folders,
     rtc: readRtc(raw.rtc),
     ...optional('seed', seed),
     reboot: raw.reboot ?? true,

@@ -87,6 +87,20 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     group: 'devices',
   },
   {
+    name: 'fsdev',
+    value: 'local,id=ID,path=DIR,security_model=none,readonly=on',
+    repeat: true,
+    description: 'folder of the host for -device virtio-9p-pci; only read',
+    group: 'devices',
+  },
+  {
+    name: 'virtfs',
+    value: 'local,path=DIR,mount_tag=TAG,security_model=none,readonly=on',
+    repeat: true,
+    description: 'the same with its device',
+    group: 'devices',
+  },
+  {
     name: 'netdev',
     value: 'TYPE,id=ID[,...]',
     repeat: true,

@@ -9,7 +9,6 @@ const DISPLAY = 'virtrace has no graphics; the console is the serial port';
 const DISK = 'use -drive file=FILE,format=raw';
 const HOST = 'it concerns the host process of QEMU';
 const SAVE = 'virtrace has no saved machines; record a run and replay it';
-const FILES = 'virtrace shares no host files; use a disk image';
 
 const REASONS: { readonly [reason: string]: readonly string[] } = {
   [MONITOR]: ['qmp-pretty'],
@@ -30,7 +29,6 @@ const REASONS: { readonly [reason: string]: readonly string[] } = {
     'audio-help',
   ],
   [DISK]: ['hda', 'hdb', 'hdc', 'hdd', 'cdrom', 'blockdev', 'iscsi'],
-  [FILES]: ['fsdev', 'virtfs'],
   [HOST]: [
     ...[
       'daemonize',

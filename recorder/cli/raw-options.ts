@@ -15,6 +15,8 @@ export interface RawOptions {
   readonly device?: readonly string[];
   readonly object?: readonly string[];
   readonly global?: readonly string[];
+  readonly fsdev?: readonly string[];
+  readonly virtfs?: readonly string[];
   readonly netdev?: readonly string[];
   readonly net?: readonly string[];
   readonly nic?: readonly string[];

@@ -13,6 +13,7 @@ import { readControls, readName } from './control-options.ts';
 import { checkStdioFree, LiveControls } from './control-service.ts';
 import { type Ending, endingOf } from './ending.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
+import { openFolders } from './folder-options.ts';
 import { LiveGdb, readLiveGdb } from './gdb-service.ts';
 import { HotDevices } from './hot-devices.ts';
 import { timetableOf } from './input-option.ts';
@@ -103,7 +104,7 @@ async function record(
   try {
     session = new RecordSession({
       spec: opened.spec,
-      inputs: hostInputs(machine.rtc, machine.seed),
+      inputs: hostInputs(machine.rtc, machine.seed, undefined, openFolders(machine.folders)),
       observe: { accesses: false, exceptions: log.wantsExceptions, dma: false },
       sink: (event) => {
         output(event);

@@ -8,6 +8,7 @@ import { readControls, readName } from './control-options.ts';
 import { checkStdioFree, LiveControls } from './control-service.ts';
 import { endingOf } from './ending.ts';
 import { EXIT } from './errors.ts';
+import { openFolders } from './folder-options.ts';
 import { LiveGdb, readLiveGdb } from './gdb-service.ts';
 import { HotDevices } from './hot-devices.ts';
 import { timetableOf } from './input-option.ts';
@@ -34,7 +35,7 @@ export async function runCommand(raw: RawOptions, io: CommandIo): Promise<number
     let output: LiveHost['output'] = () => {};
     const session = new RunSession({
       spec: opened.spec,
-      inputs: hostInputs(request.rtc, request.seed),
+      inputs: hostInputs(request.rtc, request.seed, undefined, openFolders(request.folders)),
       observe: { accesses: false, exceptions: log.wantsExceptions, dma: false },
       sink: (event) => {
         output(event);

@@ -1,16 +1,21 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { folderError } from '../../engine/devices/virtio/p9/folder.ts';
+import { ERRNO } from '../../engine/devices/virtio/p9/messages.ts';
 import type { RtcBase } from '../cli/clock-options.ts';
 import type { LiveInputs } from '../session/live.ts';
+import type { SharedFolder } from './shared-folder.ts';
 
 /** The host as the machine's source of chance and time. */
 export function hostInputs(
   rtc: RtcBase,
   seed: number | undefined,
   now: () => Date = () => new Date(),
+  folders: ReadonlyMap<string, SharedFolder> = new Map(),
 ): LiveInputs {
   const random = seed === undefined ? (length: number) => new Uint8Array(randomBytes(length)) : seeded(seed);
   return {
     entropy: (_device, length) => random(length),
+    folder: (device, question) => folders.get(device)?.answer(question) ?? folderError(ERRNO.EIO),
     baseSeconds: () => baseSeconds(rtc, now()),
   };
 }

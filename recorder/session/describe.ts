@@ -2,6 +2,7 @@
 import type { MachineEvent } from '../../engine/base/events.ts';
 import { describeInputEvents } from '../../engine/devices/virtio/input-codes.ts';
 import { decodeAccess, type RegisterMaps } from '../../traces/index.ts';
+import { isFolderInput, splitAnswer } from './folder-inputs.ts';
 import { functionName, noteText } from './message-words.ts';
 
 const HEX = (value: bigint | number): string => `0x${value.toString(16)}`;
@@ -49,6 +50,10 @@ export function describeEvent(event: MachineEvent, maps: RegisterMaps): string {
       const verb = event.mode === 'pull' ? 'answer' : 'input';
       // Keys and pointer moves.
       if (event.what === 'events') return `${event.device} ${verb} ${describeInputEvents(event.data)}`;
+      const folder = isFolderInput(event.what) ? splitAnswer(event.data) : undefined;
+      if (folder !== undefined) {
+        return `${event.device} ${verb} ${event.what} ${folder.question}: ${folder.answer.length} bytes`;
+      }
       return `${event.device} ${verb} ${event.what} ${showBytes(event.data)}`;
     }
     case 'dma': {

@@ -9,6 +9,8 @@
  */
 import type { EventSink, MachineEvent } from '../../engine/base/events.ts';
 import type { Ns, Position } from '../../engine/base/units.ts';
+import { type FolderQuestion, folderError, questionText } from '../../engine/devices/virtio/p9/folder.ts';
+import { ERRNO } from '../../engine/devices/virtio/p9/messages.ts';
 import type { Machine, MachineState, StopReason } from '../../engine/machine.ts';
 import { type MemorySnapshot, Snapshots } from '../../engine/memory/snapshots.ts';
 import {
@@ -22,6 +24,7 @@ import {
   TraceError,
 } from '../../traces/index.ts';
 import { type Divergence, inputDivergence } from './compare.ts';
+import { answerTo, folderInput } from './folder-inputs.ts';
 import { BASE_SECONDS_INPUT, bytesToSeconds, ENTROPY_INPUT } from './record.ts';
 import { imagesFor } from './replay.ts';
 import { comesBefore, usablePoint } from './replay-log.ts';
@@ -112,7 +115,10 @@ export class Playback {
     this.#pulled = 1;
     this.machine = buildMachine(spec, {
       baseSeconds,
-      inputs: { entropy: (device, length) => this.#entropy(device, length) },
+      inputs: {
+        entropy: (device, length) => this.#entropy(device, length),
+        folder: (device, question) => this.#folder(device, question),
+      },
       sink: (event) => this.#observe(event),
       observe: observedAt('inputs'),
       ...running,
@@ -351,6 +357,27 @@ export class Playback {
 
   #observe(event: MachineEvent): void {
     this.sink(event);
+  }
+
+  #folder(device: string, question: FolderQuestion): Uint8Array {
+    const { position, time } = this.machine;
+    const next = this.#pulls[this.#pulled];
+    const what = folderInput(question);
+    const answer =
+      next?.device === device && next.what === what && (this.diverted || next.position === position)
+        ? answerTo(question, next.data)
+        : undefined;
+    if (answer !== undefined) {
+      this.#pulled += 1;
+      return answer;
+    }
+    // In a side branch the folder is not there: what nobody asked for in the recording cannot be read.
+    if (!this.diverted) {
+      const asked = `${what} ${questionText(question)}`;
+      this.#divergence ??= inputDivergence({ position, time }, device, next, asked, undefined);
+      this.machine.requestStop();
+    }
+    return folderError(ERRNO.EIO);
   }
 
   #entropy(device: string, length: number): Uint8Array {

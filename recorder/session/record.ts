@@ -1,5 +1,7 @@
 import type { MachineEvent } from '../../engine/base/events.ts';
 import type { Ns, Position } from '../../engine/base/units.ts';
+import { folderError } from '../../engine/devices/virtio/p9/folder.ts';
+import { ERRNO } from '../../engine/devices/virtio/p9/messages.ts';
 import type { Observed } from '../../engine/machine.ts';
 import {
   type ImageRef,
@@ -12,6 +14,7 @@ import {
   TraceWriteError,
   TraceWriter,
 } from '../../traces/index.ts';
+import { folderInput, withQuestion } from './folder-inputs.ts';
 import { type LiveOptions, type LiveSession, type LiveStop, RunSession } from './live.ts';
 import { hashesOf, type MachineApi } from './machine-api.ts';
 import { MachineSaver, savable } from './saved-machine.ts';
@@ -101,6 +104,11 @@ export class RecordSession implements LiveSession {
           const bytes = inputs.entropy(device, length);
           pull(device, ENTROPY_INPUT, bytes);
           return bytes;
+        },
+        folder: (device, question) => {
+          const answer = inputs.folder?.(device, question) ?? folderError(ERRNO.EIO);
+          pull(device, folderInput(question), withQuestion(question, answer));
+          return answer;
         },
       },
       sink: (event) => {

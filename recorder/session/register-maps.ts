@@ -26,6 +26,7 @@ export function inertBoard(config: VirtConfig, now: () => Ns = () => 0): Board {
     }),
     dma: () => ({ read: () => false, write: () => false }),
     memory: { read: () => false, write: () => false },
+    folder: () => new Uint8Array(0),
     entropy: (_device, length) => new Uint8Array(length),
     flashStorage: () => ({ read: () => {}, write: () => {}, setReadArray: () => {} }),
     drive: () => new CowBlockStorage(new Uint8Array(512)),

@@ -1,5 +1,7 @@
 import type { EventSink, MachineEvent } from '../../engine/base/events.ts';
 import type { Ns, Position } from '../../engine/base/units.ts';
+import { type FolderQuestion, folderError, questionText } from '../../engine/devices/virtio/p9/folder.ts';
+import { ERRNO } from '../../engine/devices/virtio/p9/messages.ts';
 import {
   type HashRecord,
   type ImageRef,
@@ -15,6 +17,7 @@ import {
   TraceError,
 } from '../../traces/index.ts';
 import { type Divergence, eventDivergence, inputDivergence, sameEvent, stateDivergence } from './compare.ts';
+import { answerTo, folderInput } from './folder-inputs.ts';
 import {
   hashesOf,
   type MachineApi,
@@ -83,6 +86,8 @@ type Milestone =
   /** Time is undefined where the trace just breaks off. */
   | { readonly kind: 'end'; readonly position: Position; readonly time: Ns | undefined };
 
+const NO_ANSWER = folderError(ERRNO.EIO);
+
 /** A recorded machine, run again from its trace alone. */
 export class ReplaySession {
   readonly machine: MachineApi;
@@ -127,7 +132,10 @@ export class ReplaySession {
     this.#pull(BASE_SECONDS_INPUT.device, BASE_SECONDS_INPUT.what, undefined);
     this.machine = factory(spec, {
       baseSeconds,
-      inputs: { entropy: (device, length) => this.#entropy(device, length) },
+      inputs: {
+        entropy: (device, length) => this.#entropy(device, length),
+        folder: (device, question) => this.#folder(device, question),
+      },
       sink: (event) => this.#observe(event),
       observe: observedAt(verify ? reader.header.level : 'inputs'),
       ...running,
@@ -359,6 +367,18 @@ export class ReplaySession {
     const bytes = new Uint8Array(length);
     bytes.set(data.subarray(0, length));
     return bytes;
+  }
+
+  #folder(device: string, question: FolderQuestion): Uint8Array {
+    const what = folderInput(question);
+    const next = this.#inputs.peek('pull');
+    const answer = next === undefined ? undefined : answerTo(question, next.data);
+    if (answer !== undefined) return this.#pull(device, what, undefined).length === 0 ? NO_ANSWER : answer;
+    const { position, time } = this.machine;
+    this.#diverge(
+      inputDivergence({ position, time }, device, next, `${what} ${questionText(question)}`, undefined),
+    );
+    return NO_ANSWER;
   }
 
   /** The next answer of the log, if the question is the one that was asked then. */

@@ -1,5 +1,7 @@
 /** What is behind the virtio transports of the board, by type name without bus suffix. */
 import type { BlockStorage } from '../../devices/virtio/block-storage.ts';
+import type { FolderQuestion } from '../../devices/virtio/p9/folder.ts';
+import { Virtio9p } from '../../devices/virtio/virtio-9p.ts';
 import { VirtioBalloon } from '../../devices/virtio/virtio-balloon.ts';
 import { VirtioBlk } from '../../devices/virtio/virtio-blk.ts';
 import { VirtioConsole } from '../../devices/virtio/virtio-console.ts';
@@ -21,6 +23,7 @@ export const VIRTIO_KINDS = [
   'virtio-keyboard',
   'virtio-mouse',
   'virtio-tablet',
+  'virtio-9p',
 ] as const;
 export type VirtioKind = (typeof VIRTIO_KINDS)[number];
 
@@ -41,6 +44,8 @@ export interface BackendPorts {
   /** Contents of the drive a block device names; undefined if there is none. */
   drive(id: string): BlockStorage | undefined;
   entropy(device: string, length: number): Uint8Array;
+  /** What the folder that a device shares holds. */
+  folder(device: string, question: FolderQuestion): Uint8Array;
 }
 
 /** Pixels of a display (QEMU). */
@@ -78,6 +83,11 @@ export function makeBackend(device: DescribedDevice, ports: BackendPorts, queues
         width: Number(properties.xres ?? DEFAULT_SCREEN.width),
         height: Number(properties.yres ?? DEFAULT_SCREEN.height),
       });
+    case 'virtio-9p':
+      return new Virtio9p({
+        mountTag: tagOf(option, properties.mount_tag),
+        folder: (question) => ports.folder(id, question),
+      });
     case 'virtio-keyboard':
     case 'virtio-mouse':
     case 'virtio-tablet':
@@ -86,6 +96,15 @@ export function makeBackend(device: DescribedDevice, ports: BackendPorts, queues
         ...(properties.serial === undefined ? {} : { serial: serialOf(option, String(properties.serial)) }),
       });
   }
+}
+
+/** QEMU: a tag has so many bytes at most. */
+const MOUNT_TAG_MAX = 31;
+
+function tagOf(option: string, tag: string | number | boolean | undefined): string {
+  const bytes = new TextEncoder().encode(String(tag ?? '')).length;
+  if (bytes >= 1 && bytes <= MOUNT_TAG_MAX) return String(tag);
+  throw new OptionError(`${option},mount_tag=: ${bytes} bytes; allowed are 1 to ${MOUNT_TAG_MAX}`);
 }
 
 /** A configuration answer of an input device has room for so much. */

@@ -27,7 +27,8 @@ export interface PciDeviceType {
     | 'virtio-gpu'
     | 'virtio-keyboard'
     | 'virtio-mouse'
-    | 'virtio-tablet';
+    | 'virtio-tablet'
+    | 'virtio-9p';
 }
 
 const text = (name: string, description: string): DeviceProperty => ({ name, description, type: 'text' });
@@ -97,6 +98,16 @@ export const PCI_DEVICE_TYPES: readonly PciDeviceType[] = [
       number('xres', 'width of the display in pixels; default 1280'),
       number('yres', 'height of the display in pixels; default 800'),
       flag('edid', 'accepted for off only: the display has no EDID'),
+      ...VIRTIO_PCI_PROPERTIES,
+    ],
+  },
+  {
+    name: 'virtio-9p-pci',
+    description: 'a folder of the host, read-only',
+    virtio: 'virtio-9p',
+    properties: [
+      text('fsdev', 'id of the -fsdev with its folder'),
+      text('mount_tag', 'name under which the guest mounts it'),
       ...VIRTIO_PCI_PROPERTIES,
     ],
   },

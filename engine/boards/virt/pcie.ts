@@ -43,6 +43,7 @@ const VIRTIO_IDENTITY = {
   'virtio-blk': { transitionalId: 0x1001, classCode: 0x01_00_00 },
   'virtio-balloon': { transitionalId: 0x1002, classCode: 0x00_ff_00 },
   'virtio-serial': { transitionalId: 0x1003, classCode: 0x07_80_00 },
+  'virtio-9p': { transitionalId: 0x1009, classCode: 0x00_02_00 },
   'virtio-rng': { transitionalId: 0x1005, classCode: 0x00_ff_00 },
   'virtio-gpu': { classCode: 0x03_80_00 },
   'virtio-keyboard': { classCode: 0x09_00_00 },
@@ -59,6 +60,7 @@ function vectorsOf(config: VirtConfig, kind: keyof typeof VIRTIO_IDENTITY, queue
     case 'virtio-net':
       return hasTrait(config.machine, 'netFourVectors') ? 4 : 3;
     case 'virtio-serial':
+    case 'virtio-9p':
     case 'virtio-keyboard':
     case 'virtio-mouse':
     case 'virtio-tablet':

@@ -13,6 +13,7 @@ import { Pl061 } from '../../devices/pl061.ts';
 import { SmmuSpace } from '../../devices/smmuv3/smmu-dma.ts';
 import { Smmuv3 } from '../../devices/smmuv3/smmuv3.ts';
 import type { BlockStorage } from '../../devices/virtio/block-storage.ts';
+import type { FolderQuestion } from '../../devices/virtio/p9/folder.ts';
 import { VirtioMmio } from '../../devices/virtio/virtio-mmio.ts';
 import type { BootImage } from '../boot.ts';
 import { OptionError } from '../option-error.ts';
@@ -48,6 +49,8 @@ export interface WiringPorts {
   flashStorage(bank: 0 | 1): FlashStorage;
   /** Contents of the drive a block device names; undefined if there is none. */
   drive(id: string): BlockStorage | undefined;
+  /** What the folder that a device shares holds. */
+  folder(device: string, question: FolderQuestion): Uint8Array;
   readonly gic: Pick<GicOptions, 'outputs' | 'observer' | 'guestError'>;
 }
 
@@ -231,6 +234,7 @@ export function wireVirt(
   const pcie = wirePcie(config, {
     ports: (id) => wiring.ports(id),
     drive: (id) => wiring.drive(id),
+    folder: (id, question) => wiring.folder(id, question),
     entropy: (id, length) => wiring.entropy(id, length),
     dma: (id, requesterId) => wiring.dma(id, busMaster(space, requesterId).dma, requesterId),
     directDma: (id, requesterId) => wiring.dma(id, undefined, requesterId),

@@ -40,6 +40,7 @@ class EngineMachine implements Machine {
         lines: [bench.line('inta'), bench.line('intb'), bench.line('intc'), bench.line('intd')],
         firmware: false,
         drive: () => new CowBlockStorage(new Uint8Array(DISK_BYTES)),
+        folder: () => new Uint8Array(0),
         entropy: (_id, length) => bench.input().entropy(length),
       },
     );
@@ -84,6 +85,7 @@ const KINDS: readonly (readonly [string, string])[] = [
   ['virtio-serial-pci', ''],
   ['virtio-balloon-pci', ''],
   ['virtio-gpu-pci', 'edid=off'],
+  ['virtio-9p-pci', 'fsdev=f,mount_tag=share'],
   ['virtio-keyboard-pci', ''],
   ['virtio-mouse-pci', ''],
   ['virtio-tablet-pci', ''],
@@ -111,6 +113,9 @@ describe.skipIf(!haveQemu)('PCIe against QEMU', () => {
       ...(kind === 'virtio-blk-pci'
         ? ['-drive', `if=none,id=d,format=raw,file.locking=off,file=${disk}`]
         : []),
+      ...(kind === 'virtio-9p-pci'
+        ? ['-fsdev', `local,id=f,path=${folder},security_model=none,readonly=on`]
+        : []),
       ...(express || kind === 'pcie-root-port'
         ? ['-device', 'pcie-root-port,id=rp,chassis=1,slot=3,addr=1']
         : []),
@@ -119,7 +124,11 @@ describe.skipIf(!haveQemu)('PCIe against QEMU', () => {
         : ['-device', [kind, bus, options].filter((part) => part !== '').join(',')]),
     ]);
     started.push(qemu);
-    const properties = kind === 'virtio-blk-pci' ? { drive: 'd', serial: 'disk-one' } : {};
+    const given: { readonly [kind: string]: PciDeviceConfig['properties'] } = {
+      'virtio-blk-pci': { drive: 'd', serial: 'disk-one' },
+      'virtio-9p-pci': { mount_tag: 'share' },
+    };
+    const properties = given[kind] ?? {};
     const devices: PciDeviceConfig[] = [];
     if (express || kind === 'pcie-root-port') {
       devices.push({ devfn: 8, type: 'pcie-root-port', id: 'rp', properties: { slot: 3 } });

@@ -1,4 +1,6 @@
 import { CowBlockStorage } from '../../../../engine/devices/virtio/block-storage.ts';
+import { answerList, type FolderPort, folderError } from '../../../../engine/devices/virtio/p9/folder.ts';
+import { Virtio9p } from '../../../../engine/devices/virtio/virtio-9p.ts';
 import { VirtioBlk } from '../../../../engine/devices/virtio/virtio-blk.ts';
 import { VirtioConsole } from '../../../../engine/devices/virtio/virtio-console.ts';
 import type { VirtioBackend } from '../../../../engine/devices/virtio/virtio-device.ts';
@@ -11,6 +13,9 @@ import { deviceContract } from '../contract.ts';
 
 const image = Uint8Array.from({ length: 64 * 512 }, (_, n) => (n * 7) & 0xff);
 
+const contractFolder: FolderPort = ({ what }) =>
+  what === 'list' ? answerList([{ name: Uint8Array.of(97), type: 8 }]) : folderError(2);
+
 const backends: { [name: string]: (bench: Bench) => VirtioBackend | undefined } = {
   empty: () => undefined,
   blk: () => new VirtioBlk({ storage: new CowBlockStorage(image), serial: 'contract' }),
@@ -19,6 +24,7 @@ const backends: { [name: string]: (bench: Bench) => VirtioBackend | undefined } 
   keyboard: () => new VirtioInput({ kind: 'keyboard', serial: 'contract' }),
   mouse: () => new VirtioInput({ kind: 'mouse' }),
   tablet: () => new VirtioInput({ kind: 'tablet' }),
+  '9p': () => new Virtio9p({ mountTag: 'contract', folder: contractFolder }),
   rng: (bench) => new VirtioRng(bench.input()),
 };
 
