@@ -36,7 +36,7 @@ const RUN_LOCALS: ValueType[] = [I32, I32, I32, I64, ...RARE_LOCALS, I64, I32];
  * quicker register allocator, which costs a third of the interpreter's speed. Which side one is on changes nothing else.
  */
 const RARE =
-  /^(v|f(add|sub|mul|div)|ld(add|clr|eor|set|[su]m|update)|swp|cas|pac_|[ax]+flag|cfinv|rmif|setf|stxp|adcs|rbit|smulh|zva|.*_u$)/;
+  /^(v|f(add|sub|mul|div)|ld(add|clr|eor|set|[su]m|update)|swp|cas|pac_|[ax]+flag|cfinv|rmif|setf|stxp|adcs|rbit|smulh|zva|maintain|.*_u$)/;
 const isRare = ({ name, kind }: Uop): boolean => kind === 'plain' && RARE.test(name);
 
 const FLAG_OFFSET = { N: CPU_N, Z: CPU_Z, C: CPU_C, V: CPU_V } as const;

@@ -91,6 +91,7 @@ export const HELPERS = {
   pac_generic: { params: ['i32', 'i64', 'i64'], result: 'i64' },
   branch_target_fault: { params: ['i32', 'i32'], result: undefined },
   zero_block: { params: ['i32', 'i64', 'i32'], result: undefined },
+  maintain: { params: ['i32', 'i64', 'i32', 'i32'], result: undefined },
   plain_flags: { params: ['i32'], result: undefined },
   fetch_block: { params: ['i32', 'i64'], result: 'i32' },
 } as const;
@@ -619,6 +620,17 @@ define('zva', (b) => {
       b.exitIfAsked();
     });
 }, 'plain', true);
+
+/** Cache maintenance by the address in n. */
+for (const isWrite of [false, true]) {
+  define(isWrite ? 'maintain_w' : 'maintain', (b) => {
+    b.reg('n'); b.set64(0);
+    b.access(isWrite, false, 1, () => {}, () => {
+      b.cpu(); b.get64(0); b.desc(0); b.c.i32(Number(isWrite)); b.call('maintain');
+      b.exitIfAsked();
+    });
+  }, 'plain', true);
+}
 
 /** Alignment check of ordered accesses: n must have no bit of imm set; x: 1 for a store. */
 define('align', (b) => {

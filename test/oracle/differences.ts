@@ -131,7 +131,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     id: 'clean-to-persistence',
     architecture:
       'Cache maintenance by address of what is not mapped takes a data abort with ESR_EL1.ISS.CM and WnR set (D7.5.8).',
-    qemu: 'DC CVAP and DC CVADP abort, without CM and WnR, and the others do not. The engine takes none.',
+    qemu: 'DC CVAP and DC CVADP abort without CM and WnR.',
     words: (word) => (word & 0xffff_fee0) >>> 0 === 0xd50b_7c20,
     cpus: ['cortex-a76', 'neoverse-n1', 'max'],
     treatment: { kind: 'never' },
@@ -186,6 +186,12 @@ export const OTHER_DIFFERENCES: readonly {
     architecture: 'XPACI, XPACD and XPACLRI remove the code whatever keys are enabled (C6.2).',
     qemu: 'they do nothing while all four keys are disabled.',
     treatment: 'one key at least is enabled where there is FEAT_PAuth.',
+  },
+  {
+    id: 'maintenance-unmapped',
+    architecture: 'Cache maintenance by address of what is not mapped takes a data abort (D7.5.8).',
+    qemu: 'DC IVAC, CVAC, CVAU, CIVAC and IC IVAU do nothing.',
+    treatment: 'their addresses are mapped and writable.',
   },
   {
     id: 'exclusive-without-monitor',

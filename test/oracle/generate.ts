@@ -35,6 +35,7 @@ import {
   randomMsr,
   randomSys,
   SPSR_EL1,
+  type SystemWord,
   signingWord,
 } from './system-operands.ts';
 
@@ -569,14 +570,15 @@ class CaseMaker {
     }
   }
 
-  #system(s: { word: number; address?: boolean; memory?: boolean }, index: number): void {
+  #system(s: SystemWord, index: number): void {
     this.#flags |= FLAG_SYSTEM;
     const rt = s.word & 31;
     const e = this.#g.encodings[index]!;
     if (this.#g.never(e, s.word) || this.#touchesCounter(e, s.word)) return;
     if (s.address) {
       if (rt === 31 || !this.#isFree(rt)) return;
-      this.#setRegister(rt, targetAddress(this.#random, this.#around.tables.kinds, { aligned: false }));
+      const aim: Aim = s.mapped === true ? { kinds: ['rw'], aligned: false } : { aligned: false };
+      this.#setRegister(rt, targetAddress(this.#random, this.#around.tables.kinds, aim));
     }
     if (s.memory) this.#flags |= FLAG_MEMORY;
     this.#put(this.#g.encodings[index]!, index, s.word);

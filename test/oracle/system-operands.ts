@@ -107,6 +107,8 @@ export interface SystemWord {
   readonly word: number;
   /** Rt must hold an address of the window. */
   readonly address?: boolean;
+  /** And that of a page that may be read and written. */
+  readonly mapped?: boolean;
   readonly memory?: boolean;
 }
 
@@ -186,7 +188,11 @@ export function randomSys(random: Random, el: number): SystemWord {
     ...more,
   });
   if (el === 0 && random.chance(30)) {
-    return { word: wordOf(random.chance(20), randomKey(random, 1), rt) };
+    const key = randomKey(random, 1);
+    const isRead = random.chance(20);
+    // Maintenance by address is for QEMU nothing to do, whatever the address (`maintenance-unmapped`).
+    const mapped = !isRead && MAINTENANCE.includes(key);
+    return { word: wordOf(isRead, key, rt), address: mapped, mapped };
   }
   switch (random.below(8)) {
     case 0:
@@ -194,7 +200,7 @@ export function randomSys(random: Random, el: number): SystemWord {
     case 2:
       return at(DC_ZVA, { address: true, memory: true });
     case 3:
-      return at(random.pick(MAINTENANCE), { address: true });
+      return at(random.pick(MAINTENANCE), { address: true, mapped: true });
     case 4:
       return at(random.pick(random.chance(70) ? WHOLE : PREDICTION));
     case 5:

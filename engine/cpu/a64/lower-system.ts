@@ -92,7 +92,7 @@ const writeRegister: Lower = (w, t) => {
     t.host(w);
 };
 
-/** DC and IC have nothing to do, and DC ZVA is a store, where no control can trap them. */
+/** DC and IC have nothing to do but to look at the address, and DC ZVA is a store, where no control can trap them. */
 const system: Lower = (w, t) => {
   const isSysl = (w & (1 << 21)) !== 0;
   const plan = t.systemPlan(keyOf(w));
@@ -103,8 +103,10 @@ const system: Lower = (w, t) => {
   const { kind } = plan.operation;
   const free = plan.checks.length === 0;
   if (kind === 'zero' && (free || (t.el === 0 && t.el0MayZero))) t.emit(uop('zva'), 0, rd(w), 0, 0, 0, 0, 0);
-  else if (kind === 'cache' && (free || (t.el === 0 && t.el0MayMaintain))) return;
-  else if (kind === 'tlbi' && free) return;
+  else if (kind === 'cache' && (free || (t.el === 0 && t.el0MayMaintain))) {
+    const { by } = plan.operation;
+    if (by !== 'all') t.emit(uop(by === 'address' ? 'maintain' : 'maintain_w'), 0, rd(w), 0, 0, 0, 0, 0);
+  } else if (kind === 'tlbi' && free) return;
   else t.host(w);
 };
 

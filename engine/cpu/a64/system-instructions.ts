@@ -10,8 +10,8 @@ import type { AddressTranslation, El, TrapRule } from './sysreg-types.ts';
  */
 
 export type SystemOperation =
-  /** Nothing to do: cache maintenance. */
-  | { readonly kind: 'cache' }
+  /** Cache maintenance: nothing to do, but by address, which has to be mapped, and to be written writable. */
+  | { readonly kind: 'cache'; readonly by: 'all' | 'address' | 'address to write' }
   /** Nothing to do: nothing is predicted. */
   | { readonly kind: 'prediction' }
   /** Zeroes the naturally aligned block of `bytes` that the address is in. */
@@ -29,7 +29,6 @@ export interface SystemInstruction {
   readonly traps: readonly TrapRule[];
 }
 
-const CACHE: SystemOperation = { kind: 'cache' };
 const TLBI: SystemOperation = { kind: 'tlbi' };
 
 /** DC ZVA block: 4 << DCZID_EL0.BS bytes. */
@@ -42,6 +41,7 @@ function cache(
   op1: number,
   crm: number,
   op2: number,
+  by: 'all' | 'address' | 'address to write',
   traps: readonly TrapRule[],
   feature?: string,
 ): SystemInstruction {
@@ -49,7 +49,7 @@ function cache(
     name,
     key: sysregKey(1, op1, 7, crm, op2),
     el: op1 === 3 ? 0 : 1,
-    operation: CACHE,
+    operation: { kind: 'cache', by },
     traps,
     ...(feature === undefined ? {} : { when: (config: CpuConfig) => config.features.has(feature) }),
   };
@@ -167,18 +167,18 @@ function addressTranslations(): SystemInstruction[] {
 /** The instructions that exist on a machine. Those of MTE, and the ranges of EL2 and EL3, are not here: SPEC-GAP. */
 export function systemInstructions(config: CpuConfig): readonly SystemInstruction[] {
   const all: SystemInstruction[] = [
-    cache('IC IALLUIS', 0, 1, 0, [TPU]),
-    cache('IC IALLU', 0, 5, 0, [TPU]),
-    cache('IC IVAU', 3, 5, 1, [UCI, TPU]),
-    cache('DC IVAC', 0, 6, 1, [TPC]),
-    cache('DC ISW', 0, 6, 2, TSW),
-    cache('DC CSW', 0, 10, 2, TSW),
-    cache('DC CISW', 0, 14, 2, TSW),
-    cache('DC CVAC', 3, 10, 1, [UCI, TPC]),
-    cache('DC CVAU', 3, 11, 1, [UCI, TPU]),
-    cache('DC CVAP', 3, 12, 1, [UCI, TPC], 'FEAT_DPB'),
-    cache('DC CVADP', 3, 13, 1, [UCI, TPC], 'FEAT_DPB2'),
-    cache('DC CIVAC', 3, 14, 1, [UCI, TPC]),
+    cache('IC IALLUIS', 0, 1, 0, 'all', [TPU]),
+    cache('IC IALLU', 0, 5, 0, 'all', [TPU]),
+    cache('IC IVAU', 3, 5, 1, 'address', [UCI, TPU]),
+    cache('DC IVAC', 0, 6, 1, 'address to write', [TPC]),
+    cache('DC ISW', 0, 6, 2, 'all', TSW),
+    cache('DC CSW', 0, 10, 2, 'all', TSW),
+    cache('DC CISW', 0, 14, 2, 'all', TSW),
+    cache('DC CVAC', 3, 10, 1, 'address', [UCI, TPC]),
+    cache('DC CVAU', 3, 11, 1, 'address', [UCI, TPU]),
+    cache('DC CVAP', 3, 12, 1, 'address', [UCI, TPC], 'FEAT_DPB'),
+    cache('DC CVADP', 3, 13, 1, 'address', [UCI, TPC], 'FEAT_DPB2'),
+    cache('DC CIVAC', 3, 14, 1, 'address', [UCI, TPC]),
     ...(
       [
         ['CFP RCTX', 4],

@@ -52,6 +52,9 @@ export function fault(cpu: usize, va: u64, dfsc: u32, isWrite: u32): void {
   store<u32>(cpu, EXIT_FAULT, CPU_EXIT);
 }
 
+/** ISS of a data abort: by cache maintenance. */
+const ISS_CM: u32 = 1 << 8;
+
 // @ts-ignore: decorator
 @inline
 export function accessEl(cpu: usize, desc: u32): u32 {
@@ -473,6 +476,20 @@ export function zero_block(cpu: usize, va: u64, desc: u32): void {
     if (exit == EXIT_FAULT) store<u64>(cpu, va, CPU_ADDR);
     return;
   }
+}
+
+/**
+ * Cache maintenance by address: there is nothing to maintain, but what is not mapped faults (Arm ARM D7.5.8).
+ * Permissions count at EL0, and for DC IVAC, which may lose what was written (`isWrite`).
+ */
+export function maintain(cpu: usize, va: u64, desc: u32, isWrite: u32): void {
+  const el = accessEl(cpu, desc);
+  const code = translateFor(cpu, va, el, isWrite ? ACCESS_WRITE : ACCESS_READ, desc & ACC_SINGLE);
+  if (code == 0 || code == ALONE) return;
+  const isPermission = (code & 0x3c) == 0x0c;
+  if (isPermission && el != 0 && !isWrite) return;
+  fault(cpu, va, code, 1);
+  store<u32>(cpu, load<u32>(cpu, CPU_FAULT_ISS) | ISS_CM, CPU_FAULT_ISS);
 }
 
 /** Alignment fault of an ordered access. */

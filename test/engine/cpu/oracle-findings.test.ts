@@ -58,6 +58,31 @@ describe.each(BACKENDS)('$name', (backend) => {
     });
   });
 
+  // QEMU 7.2 does nothing at all. Expected: Arm ARM D7.5.8 and D17.2.37 (CM, WnR).
+  test('cache maintenance by address faults where nothing is mapped, and at EL0 where it may not read', () => {
+    const at = { x: { 17: WINDOW_VA + 0x33n } };
+    const CM_WNR = 0x140;
+    const byAddress = [0xd50b_7a31, 0xd50b_7b31, 0xd50b_7e31, 0xd50b_7531]; // dc cvac, cvau, civac; ic ivau
+    for (const word of byAddress) {
+      for (const [mode, ec] of [
+        ['EL1h', 0x25],
+        ['EL0t', 0x24],
+      ] as const) {
+        const sctlr = 1n << 26n; // UCI
+        const fault = { esr: syndrome(ec, CM_WNR | 7), far: WINDOW_VA + 0x33n, elr: 0n };
+        expect(run({ words: [word], ...at, mode, sctlr, page: 'unmapped' })).toMatchObject(fault);
+        expect(run({ words: [word], ...at, mode, sctlr, page: 'ro' }).esr).toBe(SVC);
+      }
+      const kernel = { words: [word], ...at, sctlr: 1n << 26n, page: 'rw-privileged' } as const;
+      expect(run({ ...kernel, mode: 'EL1h' }).esr).toBe(SVC);
+      expect(run({ ...kernel, mode: 'EL0t' }).esr).toBe(syndrome(0x24, CM_WNR | 0x0f));
+    }
+    const invalidate = 0xd508_7631; // dc ivac: what was written may be lost
+    expect(run({ words: [invalidate], ...at, page: 'ro' }).esr).toBe(syndrome(0x25, CM_WNR | 0x0f));
+    expect(run({ words: [invalidate], ...at }).esr).toBe(SVC);
+    expect(run({ words: [0xd508_765f], page: 'unmapped' }).esr).toBe(SVC); // dc isw, xzr
+  });
+
   const returning = [0xd518_402c, 0xd518_400d, ERET, NOP]; // msr elr_el1, x12; msr spsr_el1, x13; eret
 
   test('ERET drops SPSR.SS unless software step is on', () => {
