@@ -12,10 +12,15 @@ export interface ControlRequest {
   readonly place: { readonly kind: 'stdio' } | SocketTarget;
 }
 
-type Given = Pick<RawOptions, 'qmp' | 'monitor' | 'mon' | 'chardev'>;
+export type MonitorOptions = Pick<RawOptions, 'qmp' | 'monitor' | 'mon' | 'chardev'>;
 
 /** @throws OptionError */
-export function readControls({ qmp = [], monitor = [], mon = [], chardev = [] }: Given): ControlRequest[] {
+export function readControls({
+  qmp = [],
+  monitor = [],
+  mon = [],
+  chardev = [],
+}: MonitorOptions): ControlRequest[] {
   const devices = readCharacterDevices(chardev);
   const requests: ControlRequest[] = [];
   const add = (option: string, protocol: 'qmp' | 'human', target: string): void => {

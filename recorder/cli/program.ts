@@ -142,6 +142,9 @@ function quiet(command: Command): Command {
     .allowExcessArguments(false);
 }
 
+/** As QEMU spells them. */
+const MONITOR_OPTION = /^-(qmp|monitor|mon|chardev)(=|$)/;
+
 const REPLAY_HELP = `Usage: virtrace replay FILE.vtrace [options]
 
 Runs the recorded machine again, from the trace alone, and prints its console.
@@ -152,6 +155,8 @@ Options:
   --image ROLE=FILE  file for an image that is not in the trace (virtrace info lists the roles)
   --block-limit N    at most N instructions per block; the result is the same, only slower
   --tier TIER        interpreted or compiled; the result is the same
+  -qmp TARGET        clients of QEMU's machine protocol may come: unix:PATH or tcp:127.0.0.1:PORT, with
+                     ,server=on,wait=off; -monitor TARGET: of its human monitor; -S: nothing runs before they say so
   --no-console       do not print the console
   --json             print the result as JSON (implies --no-console)
 `;
@@ -200,7 +205,12 @@ async function traceCommand(
     command.addOption(new Option('-x <file>').argParser(repeat));
     command.addOption(new Option('--command <cmd>').argParser(repeat));
   }
+  if (name === 'replay' || name === 'debug') {
+    for (const flag of ['qmp', 'monitor', 'mon', 'chardev'] as const)
+      command.addOption(new Option(`--${flag} <value>`).argParser(repeat));
+  }
   if (name === 'replay') {
+    command.option('-S');
     command.option('--verify').option('--no-console').option('--block-limit <n>').option('--tier <tier>');
     command.option('--jobs <n>');
     command.addOption(new Option('--image <role=file>').argParser(repeat));
@@ -218,7 +228,9 @@ async function traceCommand(
   });
   // QEMU's spelling has one dash.
   command.parse(
-    args.map((arg) => (name === 'debug' && /^-gdb(=|$)/.test(arg) ? `-${arg}` : arg)),
+    args.map((arg) =>
+      (name === 'debug' && /^-gdb(=|$)/.test(arg)) || MONITOR_OPTION.test(arg) ? `-${arg}` : arg,
+    ),
     { from: 'user' },
   );
   if (file === undefined) throw new OptionError(`${name}: which trace? virtrace ${name} FILE.vtrace`);

@@ -10,16 +10,20 @@ import { networkDevices } from '../session/network-devices.ts';
 import { pluggedDevices } from '../session/plugged-devices.ts';
 import { MissingImages, ReplaySession, type ReplayStop } from '../session/replay.ts';
 import { recordedConfig } from '../session/setup.ts';
+import { Timeline } from '../session/timeline.ts';
+import { type MonitorOptions, readControls } from './control-options.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
 import { GivenImages } from './given-images.ts';
 import type { CommandIo } from './io.ts';
 import { readNumber } from './key-values.ts';
 import { readRunning } from './machine-request.ts';
 import { millions } from './record-command.ts';
+import { serveMonitors } from './replay-monitor.ts';
 import { segmentsOf, threadsOf, VerifyJobs } from './verify-jobs.ts';
 import type { SegmentResult, VerifyTask } from './verify-worker.ts';
 
-export interface ReplayOptions {
+export interface ReplayOptions extends MonitorOptions {
+  readonly S?: boolean;
   readonly verify?: boolean;
   /** Threads; default 1. */
   readonly jobs?: string;
@@ -38,6 +42,11 @@ const SLICE = 1_000_000;
 /** `virtrace replay` */
 export async function replayCommand(file: string, options: ReplayOptions, io: CommandIo): Promise<number> {
   const jobs = readJobs(options);
+  const requests = readControls(options);
+  if (requests.length > 0 && options.verify === true)
+    throw new OptionError(`--verify: not together with ${requests[0]!.option}, which may go anywhere`);
+  if (options.S === true && requests.length === 0)
+    throw new OptionError('-S: nobody could let the replay go; give -qmp or -monitor, too');
   const given = new GivenImages(options.image ?? []);
   const running = readRunning(options);
   const trace = openTrace(file);
@@ -46,6 +55,18 @@ export async function replayCommand(file: string, options: ReplayOptions, io: Co
   const printed = options.json !== true && options.console !== false;
   try {
     const { reader } = trace;
+    if (requests.length > 0) {
+      given.check(reader.header.images);
+      const silent = silentDevices(recordedConfig(reader.header), pluggedDevices(reader));
+      const image = given.open.bind(given);
+      const timeline = buildSession(() => new Timeline({ reader, codec: NODE_CODEC, image, running }));
+      signals.dispose();
+      const print = (device: string, bytes: Uint8Array): void => {
+        if (printed && !silent.has(device)) io.out(bytes.slice());
+      };
+      const monitors = { requests, held: options.S === true, json: options.json === true, print };
+      return await serveMonitors({ file, timeline, reader }, monitors, io);
+    }
     const silent = silentDevices(recordedConfig(reader.header), pluggedDevices(reader));
     if (sharesWork(jobs, reader, io)) {
       given.check(reader.header.images);

@@ -3,6 +3,7 @@ import * as L from '../../engine/cpu/helpers/layout.ts';
 import type { Machine } from '../../engine/machine.ts';
 import { VERSION } from './common-commands.ts';
 import type { Control } from './control.ts';
+import { keysOfText } from './input-commands.ts';
 import { type DumpFormat, dumpMemory, parseDumpFormat } from './memory-dump.ts';
 import { pciText } from './pci-text.ts';
 import type { JsonObject, QmpCommands } from './protocol.ts';
@@ -38,6 +39,7 @@ const COMMANDS: readonly HumanCommand[] = [
     help: 'asks the guest to let go of a device',
     qmp: { command: 'device_del', arguments: ['id'] },
   },
+  { names: ['sendkey'], usage: 'keys [hold_ms]', help: 'presses keys joined by -: sendkey ctrl-alt-f2' },
   {
     names: ['screendump'],
     usage: 'filename [device]',
@@ -142,11 +144,25 @@ export class HumanMonitor {
       }
       case 'device_add':
         return this.#deviceAdd(words.join(' '));
+      case 'sendkey':
+        return this.#sendKey(words);
       case 'print':
         return this.#print(words);
       default:
         return this.#dump(verb, words);
     }
+  }
+
+  async #sendKey([keys, hold, more]: readonly string[]): Promise<string> {
+    const command = this.#commands.get('send-key');
+    if (command === undefined) return lines("unknown command: 'sendkey'");
+    if (keys === undefined || more !== undefined || !/^\d{1,6}$/.test(hold ?? '0'))
+      return wrongUse('sendkey');
+    await command.run({
+      keys: keysOfText(keys),
+      ...(hold === undefined ? {} : { 'hold-time': Number(hold) }),
+    });
+    return '';
   }
 
   async #deviceAdd(text: string): Promise<string> {

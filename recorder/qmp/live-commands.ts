@@ -4,6 +4,7 @@ import { commonCommands } from './common-commands.ts';
 import type { LiveControl } from './control.ts';
 import { type Backends, hotPlugCommands } from './hot-plug-commands.ts';
 import { HumanMonitor } from './human-monitor.ts';
+import { inputCommands } from './input-commands.ts';
 import { type QmpCommand, type QmpCommands, QmpError } from './protocol.ts';
 import { screendump } from './screendump.ts';
 
@@ -40,6 +41,7 @@ export function liveCommands(control: LiveControl, backends: Backends): QmpComma
       },
     ],
     ...hotPlugCommands(control, backends),
+    ...inputCommands(control),
     ['screendump', screendump(control)],
     ['replay-break', { arguments: { icount: { type: 'integer' } }, run: notOfARecording('replay-break') }],
     ['replay-delete-break', { run: notOfARecording('replay-delete-break') }],

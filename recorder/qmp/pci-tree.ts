@@ -72,7 +72,6 @@ function bridgeOf(port: RootPort): Json {
   const ioBase = (config.bytes[CONFIG.IOBase]! & 0xf0) << 8;
   const ioLimit = ((config.bytes[CONFIG.IOLimit]! & 0xf0) << 8) | 0xfff;
   const [secondary, subordinate] = port.busRange();
-  const devices = secondary === 0 ? [] : busOf(port.secondary);
   return {
     bus: {
       number: config.bytes[CONFIG.PrimaryBus]!,
@@ -88,6 +87,6 @@ function bridgeOf(port: RootPort): Json {
         limit: megabytes(CONFIG.PrefetchableLimit, config.long(CONFIG.PrefetchableLimitUpper)) + 0xf_ffff,
       },
     },
-    ...(devices.length === 0 ? {} : { devices }),
+    ...(secondary === 0 ? {} : { devices: busOf(port.secondary) }),
   };
 }

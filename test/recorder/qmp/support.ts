@@ -46,7 +46,7 @@ export class QmpClient {
         continue;
       }
       const client = new QmpClient(socket);
-      await client.#until(() => client.greeting !== undefined);
+      await client.until(() => client.greeting !== undefined);
       await client.ask('qmp_capabilities');
       return client;
     }
@@ -55,7 +55,7 @@ export class QmpClient {
   /** What the answer returns, or its error. */
   async ask(execute: string, args?: Row): Promise<Json> {
     this.send(JSON.stringify({ execute, ...(args === undefined ? {} : { arguments: args }) }));
-    await this.#until(() => this.#answers.length > 0);
+    await this.until(() => this.#answers.length > 0);
     const answer = this.#answers.shift();
     return answer?.return ?? answer ?? null;
   }
@@ -71,19 +71,20 @@ export class QmpClient {
   /** Resolves when an event of this name has come, or the connection is closed. */
   async event(name: string): Promise<Row | undefined> {
     const find = (): Row | undefined => this.events.find(({ event }) => event === name);
-    await this.#until(() => find() !== undefined);
+    await this.until(() => find() !== undefined);
     return find();
   }
 
   async closed(): Promise<void> {
-    await this.#until(() => this.#isClosed);
+    await this.until(() => this.#isClosed);
   }
 
   drop(): void {
     this.#socket.destroy();
   }
 
-  async #until(holds: () => boolean): Promise<void> {
+  /** Waits until something holds that an answer or an event changes, or the connection is closed. */
+  async until(holds: () => boolean): Promise<void> {
     while (!holds() && !this.#isClosed) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
