@@ -94,10 +94,10 @@ export class LiveGdb {
     { session, machine, recording, json, say, quit }: LiveGdbOptions,
   ): Promise<LiveGdb> {
     const debuggee = new LiveDebuggee({ session, machine, observed: session.observed, held, recording });
-    const monitor = new LiveMonitor(debuggee, quit);
+    const monitor = new LiveMonitor(debuggee, { readFile }, quit);
     const server = await listen(address, {
       debuggee,
-      monitor: (command) => monitor.run(command),
+      monitor: (command, cpu) => monitor.run(command, cpu),
       say,
       onKill: quit,
     });

@@ -3,7 +3,8 @@ import type { Operation } from '../session/operation.ts';
 import type { Answer } from './answer.ts';
 import type { Debugger } from './debugger.ts';
 
-export interface Command {
+/** `View`: what it needs to know; commands that only look at a machine do without a recording. */
+export interface Command<View = Debugger> {
   readonly name: string;
   readonly aliases?: readonly string[];
   /** What follows the name: `[COUNT]`. */
@@ -14,7 +15,7 @@ export interface Command {
   readonly more?: readonly string[];
   /** An empty line after it does it again. */
   readonly repeats?: boolean;
-  run(debug: Debugger, rest: string): Operation<Answer>;
+  run(debug: View, rest: string): Operation<Answer>;
   /** Words that can stand where the last of these begins. */
-  complete?(debug: Debugger, words: readonly string[]): Iterable<string>;
+  complete?(debug: View, words: readonly string[]): Iterable<string>;
 }

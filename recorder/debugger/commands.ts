@@ -6,6 +6,7 @@ import { consoleCommand } from './console.ts';
 import type { Debugger } from './debugger.ts';
 import { DEVICES } from './devices.ts';
 import { EXAMINE } from './examine.ts';
+import type { MachineView } from './machine-view.ts';
 import { MOVING } from './moving.ts';
 import { hint } from './nearest.ts';
 import { QUESTIONS } from './questions.ts';
@@ -28,6 +29,9 @@ const quit: Command = {
   help: 'leave (also Ctrl-D)',
   run: () => atOnce(() => ({ data: null, text: '' })),
 };
+
+/** Those that only look at a machine, which may be a live one. */
+export const VIEWS: readonly Command<MachineView>[] = [...STATE, ...EXAMINE, ...DEVICES];
 
 const GROUPS: readonly (readonly [string, readonly Command[]])[] = [
   ['Moving', MOVING],
@@ -73,9 +77,14 @@ function helpText(name: string): Answer {
 
 /** By name, other name, or the beginning of a name. @throws DebugError with the nearest names */
 export function findCommand(word: string): Command {
-  const exact = COMMANDS.find(({ name, aliases }) => name === word || aliases?.includes(word) === true);
+  return findAmong(COMMANDS, word);
+}
+
+/** The same among some of them. @throws DebugError */
+export function findAmong<View>(commands: readonly Command<View>[], word: string): Command<View> {
+  const exact = commands.find(({ name, aliases }) => name === word || aliases?.includes(word) === true);
   if (exact !== undefined) return exact;
-  const begun = COMMANDS.filter(({ name }) => name.startsWith(word));
+  const begun = commands.filter(({ name }) => name.startsWith(word));
   if (begun.length === 1) return begun[0]!;
   if (begun.length > 1) {
     throw new DebugError(`${word}: which one? ${begun.map(({ name }) => name).join(', ')}`);
@@ -83,7 +92,7 @@ export function findCommand(word: string): Command {
   throw new DebugError(
     `${word}: no such command${hint(
       word,
-      COMMANDS.map(({ name }) => name),
+      commands.map(({ name }) => name),
     )}; help lists them`,
   );
 }
@@ -95,16 +104,22 @@ export interface ParsedLine {
 
 /** A line as typed; undefined: it is empty or a comment. @throws DebugError */
 export function parseLine(line: string): ParsedLine | undefined {
+  const split = splitLine(line);
+  if (split === undefined) return undefined;
+  return { command: split.word === '?' ? help : findCommand(split.word), rest: split.rest };
+}
+
+/** The name of a command and what follows; undefined: the line is empty or a comment. @throws DebugError */
+export function splitLine(line: string): { readonly word: string; readonly rest: string } | undefined {
   const trimmed = line.trim();
   if (trimmed === '' || trimmed.startsWith('#')) return undefined;
   // `x/8gx` and `?word` have no space after the name.
   const match = /^(\?|[A-Za-z][A-Za-z-]*)(.*)$/s.exec(trimmed);
-  const rest = match?.[2] ?? '';
-  if (match === null || !/^([\s/]|$)/.test(rest)) {
-    if (match?.[1] === '?') return { command: help, rest };
+  const [, word, rest = ''] = match ?? [];
+  if (word === undefined || !(word === '?' || /^([\s/]|$)/.test(rest))) {
     throw new DebugError(`${trimmed.split(/\s/)[0]}: no such command; help lists them`);
   }
-  return { command: findCommand(match[1]!), rest };
+  return { word, rest };
 }
 
 /** Runs a line. @throws DebugError */

@@ -7,7 +7,7 @@ import { inspectLpis, type LpiStatus } from '../session/lpi-view.ts';
 import { deviceView } from '../session/machine-views.ts';
 import { type Answer, atOnce, DebugError, hex, type Json, table } from './answer.ts';
 import type { Command } from './command.ts';
-import type { Debugger } from './debugger.ts';
+import type { MachineView } from './machine-view.ts';
 import { hint } from './nearest.ts';
 import { fieldText } from './state.ts';
 import { needCpu, places } from './stops.ts';
@@ -22,7 +22,7 @@ const FIRST_LPI = 8192;
 
 /** Why a CPU is not about to take an interrupt; undefined: it is. */
 export function whyNotTaken(
-  debug: Debugger,
+  debug: MachineView,
   cpu: number,
   row: InterruptStatus | LpiStatus,
 ): string | undefined {
@@ -59,7 +59,7 @@ const shortList = (cpus: readonly number[]): string =>
 
 const yes = (on: boolean): string => (on ? 'yes' : '-');
 
-const irqs: Command = {
+const irqs: Command<MachineView> = {
   name: 'irqs',
   aliases: ['gic'],
   usage: '[INTID...|all] [cpu N]',
@@ -156,7 +156,7 @@ interface Row {
 }
 
 /** What is reached by system registers, of the chosen CPU; registers whose reading acts are left out. */
-function systemRows(debug: Debugger, device: string): Row[] {
+function systemRows(debug: MachineView, device: string): Row[] {
   const { machine, cpu } = debug;
   const definitions = new Map(readableSysregs(machine).map((each) => [each.name, each]));
   return (debug.map(device)?.registers ?? []).flatMap((register) => {
@@ -173,13 +173,13 @@ function systemRows(debug: Debugger, device: string): Row[] {
   });
 }
 
-function deviceRows(debug: Debugger, id: string): { rows: readonly Row[]; problem?: string } {
+function deviceRows(debug: MachineView, id: string): { rows: readonly Row[]; problem?: string } {
   if (debug.machine.device(id) === undefined) return { rows: systemRows(debug, id) };
   const { rows, problem } = deviceView(debug.machine, id);
   return problem === undefined ? { rows } : { rows, problem };
 }
 
-function listDevices(debug: Debugger): Answer {
+function listDevices(debug: MachineView): Answer {
   const { placed } = debug.machine.board;
   const rows = debug.devices.map((id) => {
     const place = placed.find(({ device }) => device.id === id);
@@ -199,7 +199,7 @@ function listDevices(debug: Debugger): Answer {
   };
 }
 
-const dev: Command = {
+const dev: Command<MachineView> = {
   name: 'dev',
   aliases: ['device', 'devices'],
   usage: '[NAME|NAME.REGISTER]',
@@ -243,7 +243,13 @@ const dev: Command = {
   },
 };
 
-function fieldLine(debug: Debugger, device: string, register: string, field: string, value: string): string {
+function fieldLine(
+  debug: MachineView,
+  device: string,
+  register: string,
+  field: string,
+  value: string,
+): string {
   const found = debug
     .map(device)
     ?.registers.find(
@@ -263,4 +269,4 @@ function fieldLine(debug: Debugger, device: string, register: string, field: str
   return `${register}.${wanted.name} = ${wanted.text ?? hex(wanted.value)}`;
 }
 
-export const DEVICES: readonly Command[] = [irqs, dev];
+export const DEVICES: readonly Command<MachineView>[] = [irqs, dev];

@@ -3,7 +3,7 @@ import { disassemble } from '../../engine/cpu/a64/disasm.ts';
 import { showBytes } from '../session/describe.ts';
 import { type Answer, atOnce, DebugError, hex, type Json } from './answer.ts';
 import type { Command } from './command.ts';
-import type { Debugger } from './debugger.ts';
+import type { MachineView } from './machine-view.ts';
 import { readMemory, withSymbol } from './state.ts';
 import { places } from './stops.ts';
 import { addressOf, words } from './words.ts';
@@ -47,7 +47,7 @@ function parseFormat(text: string, before: Format): Format {
 
 const FIRST: Format = { count: 1, letter: 'x', size: 4 };
 
-function examine(debug: Debugger, rest: string, physical: boolean): Answer {
+function examine(debug: MachineView, rest: string, physical: boolean): Answer {
   const match = /^\s*(?:\/\s*(\S*))?\s*(.*)$/s.exec(rest)!;
   const list = words(match[2]!);
   let isPhysical = physical;
@@ -81,11 +81,16 @@ function nothing(address: bigint, isPhysical: boolean): never {
   throw new DebugError(`x: nothing can be read at ${isPhysical ? 'physical ' : ''}${hex(address)}`);
 }
 
-function label(debug: Debugger, address: bigint, isPhysical: boolean): string {
+function label(debug: MachineView, address: bigint, isPhysical: boolean): string {
   return `${isPhysical ? hex(address) : debug.addressText(address)}:`;
 }
 
-function numbers(debug: Debugger, from: bigint, { count, letter, size }: Format, isPhysical: boolean): Seen {
+function numbers(
+  debug: MachineView,
+  from: bigint,
+  { count, letter, size }: Format,
+  isPhysical: boolean,
+): Seen {
   const bytes = readMemory(debug, from, count * size, isPhysical);
   if (bytes.length < size) nothing(from, isPhysical);
   const values: bigint[] = [];
@@ -107,7 +112,7 @@ function numbers(debug: Debugger, from: bigint, { count, letter, size }: Format,
   return { text: lines.join('\n'), data: { size, values: values.map(hex) }, next: end };
 }
 
-function cell(debug: Debugger, value: bigint, letter: string, size: number): string {
+function cell(debug: MachineView, value: bigint, letter: string, size: number): string {
   const bits = 8 * size;
   switch (letter) {
     case 'd':
@@ -127,7 +132,7 @@ function cell(debug: Debugger, value: bigint, letter: string, size: number): str
   }
 }
 
-function strings(debug: Debugger, from: bigint, count: number, isPhysical: boolean): Seen {
+function strings(debug: MachineView, from: bigint, count: number, isPhysical: boolean): Seen {
   const lines: string[] = [];
   const found: string[] = [];
   let at = from;
@@ -147,7 +152,7 @@ function strings(debug: Debugger, from: bigint, count: number, isPhysical: boole
   return { text: lines.join('\n'), data: { strings: found }, next: at };
 }
 
-function code(debug: Debugger, from: bigint, count: number, isPhysical: boolean): Seen {
+function code(debug: MachineView, from: bigint, count: number, isPhysical: boolean): Seen {
   const start = from & ~3n;
   const bytes = readMemory(debug, start, 4 * count, isPhysical);
   if (bytes.length < 4) nothing(start, isPhysical);
@@ -172,7 +177,7 @@ const more = [
   'Sizes: b 1, h 2, w 4, g 8 bytes. Without an address it goes on where it ended.',
 ];
 
-function command(name: 'x' | 'xp', isPhysical: boolean, help: string): Command {
+function command(name: 'x' | 'xp', isPhysical: boolean, help: string): Command<MachineView> {
   return {
     name,
     usage: '[/FORMAT] [phys] ADDRESS',
@@ -184,7 +189,7 @@ function command(name: 'x' | 'xp', isPhysical: boolean, help: string): Command {
   };
 }
 
-export const EXAMINE: readonly Command[] = [
+export const EXAMINE: readonly Command<MachineView>[] = [
   command('x', false, 'memory: x/8gx ADDRESS, x/4i $pc, x/s NAME'),
   command('xp', true, 'memory by physical address'),
 ];

@@ -7,14 +7,14 @@ import { registersView, stackView } from '../session/machine-views.ts';
 import { walkPages } from '../session/page-walk.ts';
 import { type Answer, atOnce, DebugError, hex, type Json, table } from './answer.ts';
 import type { Command } from './command.ts';
-import type { Debugger } from './debugger.ts';
+import type { MachineView } from './machine-view.ts';
 import { hint } from './nearest.ts';
 import { needCpu, places } from './stops.ts';
 import { addressOf, countOf, words } from './words.ts';
 
 const GENERAL = [...Array.from({ length: 31 }, (_, i) => `x${i}`), 'sp', 'pc'];
 
-const regs: Command = {
+const regs: Command<MachineView> = {
   name: 'regs',
   aliases: ['r', 'registers'],
   usage: '[NAME...|v|all]',
@@ -86,14 +86,14 @@ const regs: Command = {
   complete: () => [...GENERAL, 'pstate', 'v', 'all'],
 };
 
-function named(debug: Debugger, name: string, value: string): string {
+function named(debug: MachineView, name: string, value: string): string {
   const symbol = name.startsWith('v') ? undefined : debug.symbolOf(BigInt(value));
   return symbol === undefined ? value : `${value} <${symbol}>`;
 }
 
 const MAX_SYSREGS = 600;
 
-const sysregs: Command = {
+const sysregs: Command<MachineView> = {
   name: 'sysregs',
   aliases: ['sr', 'sysreg'],
   usage: '[NAME|PATTERN...]',
@@ -143,7 +143,7 @@ function matcher(pattern: string): RegExp {
 }
 
 /** Fields of the registers that traces decode, too: timer, interrupt controller, PMU. */
-export function fieldsOf(debug: Debugger, name: string, value: bigint): string {
+export function fieldsOf(debug: MachineView, name: string, value: bigint): string {
   for (const device of ['gic-cpu', 'timer', 'pmu']) {
     const register = debug.map(device)?.registers.find((each) => each.name === name);
     if (register !== undefined) return fieldText(decodeFields(register, value));
@@ -160,7 +160,7 @@ export function fieldText(
     .join(' ');
 }
 
-const cpuCommand: Command = {
+const cpuCommand: Command<MachineView> = {
   name: 'cpu',
   usage: '[N]',
   help: 'choose the CPU that commands look at; without a number: list them',
@@ -177,7 +177,7 @@ const cpuCommand: Command = {
     }),
 };
 
-function cpus(debug: Debugger): Answer {
+function cpus(debug: MachineView): Answer {
   const { machine } = debug;
   const { cluster } = machine;
   const rows = cluster.states.map((s, cpu) => {
@@ -203,7 +203,7 @@ function cpus(debug: Debugger): Answer {
   };
 }
 
-const print: Command = {
+const print: Command<MachineView> = {
   name: 'print',
   aliases: ['p', 'symbol'],
   usage: 'ADDRESS',
@@ -222,7 +222,7 @@ const print: Command = {
 
 const MAX_BACKTRACE = 64;
 
-const bt: Command = {
+const bt: Command<MachineView> = {
   name: 'bt',
   aliases: ['backtrace', 'where'],
   usage: '[COUNT]',
@@ -248,7 +248,7 @@ const bt: Command = {
     }),
 };
 
-const mmu: Command = {
+const mmu: Command<MachineView> = {
   name: 'mmu',
   aliases: ['walk'],
   usage: 'ADDRESS',
@@ -285,7 +285,7 @@ const mmu: Command = {
 
 const MAX_LINES = 4096;
 
-const disas: Command = {
+const disas: Command<MachineView> = {
   name: 'disas',
   aliases: ['disassemble', 'u'],
   usage: '[ADDRESS] [COUNT]',
@@ -341,13 +341,13 @@ const disas: Command = {
 };
 
 /** Names the target of a branch. */
-export function withSymbol(debug: Debugger, text: string): string {
+export function withSymbol(debug: MachineView, text: string): string {
   const match = /^(?:b|bl|b\.\w+|cbn?z|tbn?z|adr|adrp)\b.*?#?(0x[0-9a-f]+)$/.exec(text);
   const symbol = match === null ? undefined : debug.symbolOf(BigInt(match[1]!));
   return symbol === undefined ? text : `${text} <${symbol}>`;
 }
 
-const symbolsCommand: Command = {
+const symbolsCommand: Command<MachineView> = {
   name: 'symbols',
   aliases: ['symbol-file', 'file'],
   usage: '[FILE [OFFSET]]',
@@ -368,7 +368,7 @@ const symbolsCommand: Command = {
 
 /** Bytes of memory for `x`, as far as they can be read. */
 export function readMemory(
-  debug: Debugger,
+  debug: MachineView,
   address: bigint,
   length: number,
   isPhysical: boolean,
@@ -386,4 +386,13 @@ export function readMemory(
   return bytes.subarray(0, done);
 }
 
-export const STATE: readonly Command[] = [regs, sysregs, cpuCommand, print, disas, bt, mmu, symbolsCommand];
+export const STATE: readonly Command<MachineView>[] = [
+  regs,
+  sysregs,
+  cpuCommand,
+  print,
+  disas,
+  bt,
+  mmu,
+  symbolsCommand,
+];

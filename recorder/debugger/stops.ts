@@ -6,6 +6,7 @@ import { describeCondition } from '../session/conditions.ts';
 import { type Answer, atOnce, DebugError, type Json } from './answer.ts';
 import type { Command } from './command.ts';
 import type { Debugger } from './debugger.ts';
+import type { MachineView } from './machine-view.ts';
 import { bookmarks } from './moving.ts';
 import { hint } from './nearest.ts';
 import { addressOf, isRegisterName, registerOf, registersOf, symbolNames, words } from './words.ts';
@@ -33,7 +34,7 @@ function add(debug: Debugger, condition: Condition): Answer {
   }
 }
 
-export function needCpu(debug: Debugger, cpu: number): void {
+export function needCpu(debug: MachineView, cpu: number): void {
   const count = debug.machine.cluster.states.length;
   if (cpu >= count)
     throw new DebugError(
@@ -94,7 +95,7 @@ const breakCommand: Command = {
 };
 
 /** Symbols, and names of registers once a device's name stands there. */
-export function* places(debug: Debugger, typed: string): Generator<string> {
+export function* places(debug: MachineView, typed: string): Generator<string> {
   const dot = typed.indexOf('.');
   const device = dot > 0 ? typed.slice(0, dot) : undefined;
   if (device !== undefined && debug.map(device) !== undefined) {
@@ -114,7 +115,7 @@ const WATCH_WORDS: readonly WatchKind[] = ['read', 'write', 'access', 'change'];
 const PLAIN_SIZES = [1n, 2n, 4n, 8n, 16n];
 
 /** Bytes that a symbol stands for, if it is one of a simple type. */
-function sizeOf(debug: Debugger, text: string): number | undefined {
+function sizeOf(debug: MachineView, text: string): number | undefined {
   const size = debug.symbols.symbol(text)?.size;
   return size !== undefined && PLAIN_SIZES.includes(size) ? Number(size) : undefined;
 }

@@ -3,7 +3,8 @@ import type { Ns, Position } from '../../engine/base/units.ts';
 import type { Operation } from '../session/operation.ts';
 import type { TimelineStop } from '../session/timeline-stop.ts';
 import { DebugError } from './answer.ts';
-import { type Debugger, seconds } from './debugger.ts';
+import type { Debugger } from './debugger.ts';
+import { seconds } from './machine-view.ts';
 
 /**
  * To the last position at which it is not later than `time`. Events tell the time at their positions; between two

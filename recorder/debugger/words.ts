@@ -4,6 +4,7 @@ import { parseRegisterName, type ResolvedRegister, resolveRegister } from '../..
 import { readVirtual } from '../session/guest-view.ts';
 import { DebugError, hex } from './answer.ts';
 import type { Debugger } from './debugger.ts';
+import type { MachineView } from './machine-view.ts';
 import { hint } from './nearest.ts';
 
 export function words(text: string): string[] {
@@ -51,7 +52,7 @@ export function timeOf(text: string): Ns | undefined {
   return Math.round(Number(match[1]) * UNITS[match[2]!]!);
 }
 
-function registerValue(debug: Debugger, name: string): bigint | undefined {
+function registerValue(debug: MachineView, name: string): bigint | undefined {
   const { state } = debug;
   const lower = name.toLowerCase();
   const match = /^([xw])(\d{1,2})$/.exec(lower);
@@ -77,7 +78,7 @@ function registerValue(debug: Debugger, name: string): bigint | undefined {
 const REGISTER_NAMES = ['pc', 'sp', 'lr', 'fp', ...Array.from({ length: 31 }, (_, i) => `x${i}`)];
 
 /** One part of an address: number, `$register`, symbol. */
-function termOf(debug: Debugger, term: string): bigint {
+function termOf(debug: MachineView, term: string): bigint {
   if (/^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(term)) return BigInt(term);
   const isRegister = term.startsWith('$');
   const name = isRegister ? term.slice(1) : term;
@@ -94,12 +95,12 @@ function termOf(debug: Debugger, term: string): bigint {
   throw new DebugError(`${term}: no such symbol${hint(name, symbolNames(debug))}`);
 }
 
-export function* symbolNames(debug: Debugger): Generator<string> {
+export function* symbolNames(debug: MachineView): Generator<string> {
   for (const { name } of debug.symbols) yield name;
 }
 
 /** An address: numbers, symbols and registers, added and subtracted; `*` in front: what is kept there. */
-export function addressOf(debug: Debugger, text: string): bigint {
+export function addressOf(debug: MachineView, text: string): bigint {
   if (text.startsWith('*')) {
     const at = addressOf(debug, text.slice(1));
     const bytes = new Uint8Array(8);
@@ -121,19 +122,19 @@ export function addressOf(debug: Debugger, text: string): bigint {
 }
 
 /** Whether a word begins with a device's name and a dot. */
-export function isRegisterName(debug: Debugger, text: string): boolean {
+export function isRegisterName(debug: MachineView, text: string): boolean {
   const dot = text.indexOf('.');
   return dot > 0 && debug.map(text.slice(0, dot)) !== undefined;
 }
 
 /** `gicd`, or with what it may have meant. @throws DebugError */
-export function needDevice(debug: Debugger, name: string): void {
+export function needDevice(debug: MachineView, name: string): void {
   if (debug.map(name) === undefined)
     throw new DebugError(`${name}: no such device${hint(name, debug.devices, 40)}`);
 }
 
 /** A register or field by name. @throws DebugError with the nearest names */
-export function registerOf(debug: Debugger, text: string): ResolvedRegister & { readonly device: string } {
+export function registerOf(debug: MachineView, text: string): ResolvedRegister & { readonly device: string } {
   const name = parseRegisterName(text);
   if (name === undefined)
     throw new DebugError(`${text}: allowed is DEVICE.REGISTER or DEVICE.REGISTER.FIELD`);
@@ -158,7 +159,7 @@ export function registerOf(debug: Debugger, text: string): ResolvedRegister & { 
 }
 
 /** Names of a device's registers, those of arrays with their indexes. */
-export function registersOf(debug: Debugger, device: string): string[] {
+export function registersOf(debug: MachineView, device: string): string[] {
   const names: string[] = [];
   for (const { name, count } of debug.map(device)?.registers ?? []) {
     if (count === undefined) names.push(name);
