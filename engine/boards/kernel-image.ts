@@ -44,14 +44,21 @@ export function unpackKernel(file: Uint8Array, what: string): Uint8Array {
     throw new OptionError(`${what}: a U-Boot image; give the kernel Image that was packed into it`);
   }
   const zboot = readZboot(file, view, what);
-  if (zboot === undefined && !isGzip(file)) return file;
+  if (zboot === undefined && !isGzip(file)) return littleEndian(file, what);
   try {
-    return gunzip(zboot ?? file, MAX_UNPACKED);
+    return littleEndian(gunzip(zboot ?? file, MAX_UNPACKED), what);
   } catch (error) {
     if (error instanceof InflateError)
       throw new OptionError(`${what}: the gzip data is damaged: ${error.message}`);
     throw error;
   }
+}
+
+/** The file, unless it is an arm64 Image whose flags (at 24) say that its kernel is big-endian. */
+function littleEndian(file: Uint8Array, what: string): Uint8Array {
+  if (readArm64Header(file) !== undefined && (file[24]! & 1) !== 0)
+    throw new OptionError(`${what}: a big-endian kernel; virtrace has little-endian data only`);
+  return file;
 }
 
 /** The compressed payload of an EFI zboot image, or undefined for another file. */

@@ -21,6 +21,14 @@ const field = (register: string, low: number, most: number, ...features: string[
 });
 
 export const LIMITED_FIELDS: readonly LimitedField[] = [
+  // A kernel that believed these would return to 32-bit code, which is an illegal exception return here.
+  field('ID_AA64PFR0_EL1', 0, 1, 'AArch32-EL0'),
+  field('ID_AA64PFR0_EL1', 4, 1, 'AArch32-EL1'),
+  field('ID_AA64PFR0_EL1', 8, 1, 'AArch32-EL2'),
+  field('ID_AA64PFR0_EL1', 12, 1, 'AArch32-EL3'),
+  // Data and tables are little-endian; SCTLR_EL1.EE and E0E are RES0.
+  field('ID_AA64MMFR0_EL1', 8, 0, 'FEAT_MixedEnd'),
+  field('ID_AA64MMFR0_EL1', 16, 0, 'FEAT_MixedEndEL0'),
   field('ID_AA64PFR0_EL1', 32, 0, 'FEAT_SVE'),
   field('ID_AA64PFR1_EL1', 24, 0, 'FEAT_SME'),
 ];

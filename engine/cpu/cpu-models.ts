@@ -75,7 +75,7 @@ function getField(value: bigint, low: number): bigint {
  */
 function idRegisters(data: CpuModelData, options: CpuOptions): Map<string, bigint> {
   const ids = new Map<string, bigint>();
-  for (const [name, value] of Object.entries(data.ids)) ids.set(name, announced(name, value));
+  for (const [name, value] of Object.entries(data.ids)) ids.set(name, value);
   const change = (name: string, low: number, field: bigint) => {
     ids.set(name, withField(ids.get(name) ?? 0n, low, field));
   };
@@ -100,6 +100,7 @@ function idRegisters(data: CpuModelData, options: CpuOptions): Map<string, bigin
     change('ID_AA64DFR0_EL1', 8, 0n); // PMUVer
     change('ID_DFR0_EL1', 24, 0n); // PerfMon
   }
+  for (const [name, value] of ids) ids.set(name, announced(name, value));
   return ids;
 }
 

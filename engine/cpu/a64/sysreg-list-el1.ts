@@ -26,12 +26,16 @@ export const ALL_BITS = 0xffff_ffff_ffff_ffffn;
 /** QEMU: VBAR clears only the bits that the 32-bit form calls RES0, not 10:5 (observed on 7.2). */
 export const VBAR_MASK = ALL_BITS & ~0x1fn;
 
+/** EE and E0E: RES0 where no mixed-endian support is announced. */
+const SCTLR_ENDIAN = 3n << 24n;
+
 /**
  * Writable bits of SCTLR_EL1 and SCTLR_EL2. QEMU: RES0 bits are stored, but for the tag-checking ones without
- * FEAT_MTE (ATA, ATA0, TCF, TCF0, ITFSB: 43:37).
+ * FEAT_MTE (ATA, ATA0, TCF, TCF0, ITFSB: 43:37). Those for big-endian data are not, so that who sets them sees it.
  */
 export function sctlrMask(config: CpuConfig): bigint {
-  return config.features.has('FEAT_MTE2') ? ALL_BITS : ALL_BITS & ~(0x7fn << 37n);
+  const mask = config.features.has('FEAT_MTE2') ? ALL_BITS : ALL_BITS & ~(0x7fn << 37n);
+  return mask & ~SCTLR_ENDIAN;
 }
 
 function special(

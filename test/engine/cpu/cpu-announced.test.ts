@@ -34,6 +34,13 @@ test('SVE, SME and MTE are announced by no model', () => {
   }
 });
 
+test('neither 32-bit code nor big-endian data is announced by any model', () => {
+  for (const model of CPU_MODEL_NAMES) {
+    const { id } = makeCpuConfig(options({ model }));
+    expect([id('ID_AA64PFR0_EL1') & 0xffn, (id('ID_AA64MMFR0_EL1') >> 8n) & 0xf0fn]).toEqual([0x11n, 0n]);
+  }
+});
+
 test('a limited field keeps back just what it names', () => {
   for (const { register, low, most, features } of LIMITED_FIELDS) {
     const full = featuresOf((name) => (name === register ? 7n << BigInt(low) : 0n));
@@ -45,5 +52,5 @@ test('a limited field keeps back just what it names', () => {
       if (isField) expect([feature, full.has(feature), left.has(feature)]).toEqual([feature, true, false]);
     }
   }
-  expect(announced('ID_AA64PFR0_EL1', 0x1201_0011_2111_0022n)).toBe(0x1201_0010_2111_0022n);
+  expect(announced('ID_AA64PFR0_EL1', 0x1201_0011_2111_0022n)).toBe(0x1201_0010_2111_0011n);
 });
