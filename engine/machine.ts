@@ -790,7 +790,7 @@ export class Machine {
         cpu: this.cluster.running,
         kind: 'dma',
         device: id,
-        address,
+        address: address < 2 ** 63 ? address : address - 2 ** 64,
         length,
         write,
         ...(requester === undefined ? {} : { requester: requester() }),

@@ -89,7 +89,8 @@ export class EventChunkEncoder {
           write,
           requester,
         });
-        this.#stream.add(site, position, ordinal, time, BigInt(event.address), BigInt(event.length));
+        const address = BigInt.asUintN(64, BigInt(event.address));
+        this.#stream.add(site, position, ordinal, time, address, BigInt(event.length));
         return;
       }
       case 'output': {

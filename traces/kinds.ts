@@ -226,7 +226,7 @@ const dma: KindCodec = {
   },
   build(site, stamp, values, at): DmaEvent {
     const { cpu, device, write } = site;
-    const address = safe(values[at]!);
+    const address = Number(BigInt.asIntN(64, values[at]!));
     const requester = site.requester < 0 ? {} : { requester: site.requester };
     return {
       kind: 'dma',

@@ -7,6 +7,14 @@ import type { DmaPort } from './device.ts';
 export type RequesterId = number;
 
 /**
+ * A 64-bit address of the bus as a number: signed, so that the upper half of a translated address space (TTB1) is
+ * as exact as the lower. Exact for |address| < 2^53, which is all that any table can map.
+ */
+export function busAddress(low: number, high: number): number {
+  return (high | 0) * 2 ** 32 + (low >>> 0);
+}
+
+/**
  * Addresses as requesters on the bus see them. Both methods return false if any byte went nowhere. An IOMMU
  * sits between a requester's port (`busMaster`) and its device.
  */

@@ -64,7 +64,7 @@ export interface InputEvent extends EventBase {
 export interface DmaEvent extends EventBase {
   readonly kind: 'dma';
   readonly device: string;
-  /** As the device sees it: before any IOMMU. */
+  /** As the device sees it, before any IOMMU: 64 bits, signed (`busAddress`). */
   readonly address: number;
   readonly length: number;
   readonly write: boolean;

@@ -39,7 +39,7 @@ export class GuestMemory implements DmaPort {
       const at = address + done;
       const offset = at % FRAME_SIZE;
       const count = Math.min(FRAME_SIZE - offset, into.length - done);
-      const frame = at < 2 ** 44 ? this.#helpers.frameForRead(BigInt(at)) >>> 0 : 0;
+      const frame = at >= 0 && at < 2 ** 44 ? this.#helpers.frameForRead(BigInt(at)) >>> 0 : 0;
       if (frame === 0) return false;
       into.set(u8.subarray(frame + offset, frame + offset + count), done);
       done += count;
@@ -53,7 +53,7 @@ export class GuestMemory implements DmaPort {
       const at = address + done;
       const offset = at % FRAME_SIZE;
       const count = Math.min(FRAME_SIZE - offset, from.length - done);
-      const frame = at < 2 ** 44 ? this.#helpers.frame_for_host_write(BigInt(at), count) >>> 0 : 0;
+      const frame = at >= 0 && at < 2 ** 44 ? this.#helpers.frame_for_host_write(BigInt(at), count) >>> 0 : 0;
       if (frame === 0) return false;
       u8.set(from.subarray(done, done + count), frame + offset);
       done += count;

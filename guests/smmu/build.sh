@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 flags=(-O1 -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -fno-builtin
   -mgeneral-regs-only -mstrict-align -mno-outline-atomics -march=armv8-a -Wall -Wextra)
 objects=()
-for name in smmu driver wrong; do
+for name in smmu driver wrong messages; do
   "${cross}gcc" "${flags[@]}" -c "$name.c" -o "$work/$name.o"
   objects+=("$work/$name.o")
 done

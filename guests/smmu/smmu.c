@@ -178,6 +178,16 @@ static void walks(void)
   }
   /* What 7.2 leaves out. */
   use(&formats[1]);
+  context(0x80990019u, CD_GOOD | 1u << 16 | 1u << 7, TABLES);
+  w64(CONTEXT + 16, TABLES);
+  map(0, 3, DATA | 0x403);
+  map(0x7ffffff000, 3, (DATA + 0x1000) | 0x403);
+  fresh(); text("* TTB1"); transfer(0xffffff8000000230ul, DATA + 0x230);
+  text("* TTB1, last page"); transfer(0xfffffffffffff040ul, DATA + 0x1040);
+  text("* TTB1, TBI1"); transfer(0x12ffff8000000800ul, DATA + 0x800);
+  text("* below TTB1"); fault(0xffffff7ffffff000ul, 0, 0x10);
+  text("* TTB0 beside it"); transfer(0x7ffffff080ul, DATA + 0x1080);
+  use(&formats[1]);
   map(0, 3, DATA | 3);
   fresh(); text("* Access flag"); fault(0, 0, 0x12);
   map(0, 3, 1ul << 44 | 0x403);
@@ -291,6 +301,7 @@ int main(void)
   queues();
   wrong();
   rings();
+  messages();
   text("checks"); field("made", checks); field("bad", bad); put('\n');
   return 0;
 }

@@ -83,3 +83,5 @@ void stage1(u64 at);
 /* wrong.c */
 void wrong(void);
 void rings(void);
+/* messages.c */
+void messages(void);

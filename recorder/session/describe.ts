@@ -3,7 +3,7 @@ import type { MachineEvent } from '../../engine/base/events.ts';
 import { describeInputEvents } from '../../engine/devices/virtio/input-codes.ts';
 import { decodeAccess, type RegisterMaps } from '../../traces/index.ts';
 import { isFolderInput, splitAnswer } from './folder-inputs.ts';
-import { functionName, noteText } from './message-words.ts';
+import { busAddressText, functionName, noteText } from './message-words.ts';
 
 const HEX = (value: bigint | number): string => `0x${value.toString(16)}`;
 const SHOWN_BYTES = 48;
@@ -58,7 +58,7 @@ export function describeEvent(event: MachineEvent, maps: RegisterMaps): string {
     }
     case 'dma': {
       const by = event.requester === undefined ? '' : ` by ${functionName(event.requester)}`;
-      return `${event.device} DMA ${event.write ? 'write' : 'read'} ${HEX(event.address)}, ${event.length} bytes${by}`;
+      return `${event.device} DMA ${event.write ? 'write' : 'read'} ${busAddressText(event.address)}, ${event.length} bytes${by}`;
     }
     case 'guest-error':
       return `${event.device} guest error at +${HEX(event.offset)}: ${event.message}`;

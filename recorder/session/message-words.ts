@@ -8,6 +8,11 @@ export function functionName(requester: number): string {
   return `${bus}:${device}.${requester & 7}`;
 }
 
+/** A 64-bit address of the bus, which events have as a signed number. */
+export function busAddressText(address: number): string {
+  return `0x${BigInt.asUintN(64, BigInt(address)).toString(16)}`;
+}
+
 const hex = (value: unknown): string =>
   typeof value === 'number' ? `0x${value.toString(16)}` : String(value);
 
@@ -17,7 +22,7 @@ export function noteText({ what, fields }: Pick<NoteEvent, 'what' | 'fields'>): 
   if (what === 'msi' && typeof requester === 'number') {
     const from = `msi from ${functionName(requester)}`;
     if (typeof intid === 'number') return `${from}: SPI ${intid - 32} (INTID ${intid})`;
-    return `${from}, vector ${String(vector)}: ${hex(data)} to ${hex(address)}`;
+    return `${from}, vector ${String(vector)}: ${hex(data)} to ${busAddressText(Number(address))}`;
   }
   if (what === 'lpi' && typeof deviceId === 'number') {
     const from = `lpi: DeviceID ${hex(deviceId)} (${functionName(deviceId)})`;

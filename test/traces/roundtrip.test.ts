@@ -81,7 +81,11 @@ const body: fc.Arbitrary<object> = fc.oneof(
     kind: fc.constant('dma'),
     cpu,
     device,
-    address: fc.nat({ max: 2 ** 52 }),
+    // Signed: the upper half of an address space, and what no table can map.
+    address: fc.oneof(
+      fc.nat({ max: 2 ** 52 }),
+      fc.constantFrom(-1, 0x230 - 2 ** 39, -(2 ** 63), 2 ** 62, 2 ** 53 + 2),
+    ),
     length: fc.nat(),
     write: fc.boolean(),
     requester: fc.nat(0xffff),

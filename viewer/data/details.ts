@@ -1,6 +1,6 @@
 import { findRegister } from '../../engine/base/register-map.ts';
 import { interruptNumber } from '../../recorder/session/interrupt-words.ts';
-import { functionName } from '../../recorder/session/message-words.ts';
+import { busAddressText, functionName } from '../../recorder/session/message-words.ts';
 import {
   decodeAccess,
   type EventFilter,
@@ -79,7 +79,7 @@ function factsOf(event: TraceEvent): EventDetails['facts'] {
       }
       break;
     case 'dma':
-      facts.push({ name: 'address', value: hex(event.address) });
+      facts.push({ name: 'address', value: busAddressText(event.address) });
       facts.push({ name: 'length', value: `${event.length} bytes` });
       if (event.requester !== undefined) {
         const name = functionName(event.requester);

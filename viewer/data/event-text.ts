@@ -1,6 +1,6 @@
 import { frameText } from '../../recorder/session/frame-words.ts';
 import { interruptName, interruptNumber } from '../../recorder/session/interrupt-words.ts';
-import { functionName, noteText } from '../../recorder/session/message-words.ts';
+import { busAddressText, functionName, noteText } from '../../recorder/session/message-words.ts';
 import { decodeAccess, type RegisterMaps, type TraceEvent } from '../../traces/index.ts';
 import { readable } from './console-text.ts';
 import type { Severity } from './protocol.ts';
@@ -68,7 +68,7 @@ export class EventText {
         if (this.isFrame(event)) return `${event.what}: ${frameText(event.data)}`;
         return `${event.mode === 'pull' ? 'answer' : 'input'} ${event.what} ${bytesText(event.data)}`;
       case 'dma': {
-        const range = `0x${event.address.toString(16)}, ${event.length} bytes`;
+        const range = `${busAddressText(event.address)}, ${event.length} bytes`;
         const by = event.requester === undefined ? '' : ` by ${functionName(event.requester)}`;
         return `${event.write ? 'write' : 'read'} ${range}${by}`;
       }

@@ -230,7 +230,8 @@ export class Edu extends PciFunction {
   #transfer(): void {
     const fromDevice = (this.#command & BigInt(CMD.FROM_DEVICE)) !== 0n;
     const inside = fromDevice ? this.#source : this.#destination;
-    const outside = Number((fromDevice ? this.#destination : this.#source) & this.#mask);
+    const bits = (fromDevice ? this.#destination : this.#source) & this.#mask;
+    const outside = Number(BigInt.asIntN(64, bits));
     const { observer } = this.ports;
     // QEMU gives up altogether here.
     if (inside < BUFFER_AT || inside + this.#count > BUFFER_AT + BigInt(BUFFER_BYTES)) {

@@ -1,3 +1,4 @@
+import { busAddress } from '../../base/address-space.ts';
 import { bit, bits } from '../../base/register-map.ts';
 import { sendMessage } from './msix.ts';
 import type { PciFunction } from './pci-function.ts';
@@ -45,7 +46,7 @@ export class Msi {
   notify(): void {
     if (!this.enabled) return;
     const { config } = this.#function;
-    const address = config.long(this.#capability + 4) + config.long(this.#capability + 8) * 2 ** 32;
+    const address = busAddress(config.long(this.#capability + 4), config.long(this.#capability + 8));
     const data = config.word(this.#capability + 12);
     sendMessage(this.#function, 0, address, this.#message, this.#view, data);
   }

@@ -1,3 +1,4 @@
+import { busAddress } from '../../base/address-space.ts';
 import type { StateValue } from '../../base/device.ts';
 import { bit, bits, type RegisterMap } from '../../base/register-map.ts';
 import type { Bar, PciFunction } from './pci-function.ts';
@@ -140,7 +141,7 @@ export class Msix {
 
   #send(vector: number): void {
     const at = vector * ENTRY;
-    const address = this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
+    const address = busAddress(this.#view.getUint32(at, true), this.#view.getUint32(at + 4, true));
     const data = this.#view.getUint32(at + 8, true);
     sendMessage(this.#function, vector, address, this.#message, this.#messageView, data);
   }
@@ -202,7 +203,7 @@ export function sendMessage(
   if (fn.dmaWrite(address, bytes)) return;
   fn.ports.observer.guestError(
     0,
-    `message of vector ${vector} to 0x${address.toString(16)} was lost: ${
+    `message of vector ${vector} to 0x${BigInt.asUintN(64, BigInt(address)).toString(16)} was lost: ${
       fn.isMaster ? 'nothing is there' : 'bus mastering is off'
     }`,
   );

@@ -45,7 +45,7 @@ export class SmmuSpace implements AddressSpace {
       const at = address + done;
       const result = this.#smmu.translate(requester, undefined, at, { write });
       // What is around a fault may be mapped; the smallest page says how far it reaches.
-      const reach = result.ok ? result.length : 4096 - (at % 4096);
+      const reach = result.ok ? result.length : 4096 - (((at % 4096) + 4096) % 4096);
       const end = done + Math.min(reach, length - done);
       ok = result.ok && move(result.physicalAddress, done, end) && ok;
       done = end;

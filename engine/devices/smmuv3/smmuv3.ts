@@ -500,5 +500,5 @@ const readOnly: readonly number[] = [
 const isReadOnly = (offset: number): boolean => readOnly.includes(offset) || offset >= REG.ID;
 
 function hex(value: bigint | number): string {
-  return `0x${value.toString(16)}`;
+  return `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`;
 }

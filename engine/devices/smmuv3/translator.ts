@@ -94,8 +94,8 @@ export class Translator {
   }
 
   /**
-   * Translates one address for a stream. `iova` has 64 bits; as a number it must be a non-negative integer and
-   * is exact below 2^53. `steps` gets the descriptors that were read on the way.
+   * Translates one address for a stream. `iova` has 64 bits; as a number it is an integer, signed or not, and exact
+   * where that is below 2^53. `steps` gets the descriptors that were read on the way.
    */
   translate(
     streamId: number,
@@ -380,7 +380,7 @@ interface Located {
  */
 function locate(iova: bigint | number, { regions, tbi }: Stage1): Located | undefined {
   const [lower, upper] = regions;
-  if (typeof iova === 'number' && iova < 2 ** 48) {
+  if (typeof iova === 'number' && iova >= 0 && iova < 2 ** 48) {
     if (lower === undefined || iova >= 2 ** lower.inputBits) return undefined;
     return { region: lower, input: iova, offset: iova };
   }
