@@ -173,6 +173,8 @@ function propertiesOf(
   values: ReadonlyMap<string, string>,
 ): { [name: string]: string | number | boolean } {
   const properties: { [name: string]: string | number | boolean } = {};
+  // What a configuration does not say is off (backends.ts).
+  if (type.virtio === 'virtio-gpu') properties.edid = true;
   for (const [name, value] of values) {
     if (NOT_OF_THE_DEVICE.includes(name)) continue;
     const option = `-device ${type.name},${name}`;

@@ -97,7 +97,7 @@ export const PCI_DEVICE_TYPES: readonly PciDeviceType[] = [
     properties: [
       number('xres', 'width of the display in pixels; default 1280'),
       number('yres', 'height of the display in pixels; default 800'),
-      flag('edid', 'accepted for off only: the display has no EDID'),
+      flag('edid', 'the display says what it is; default on'),
       ...VIRTIO_PCI_PROPERTIES,
     ],
   },

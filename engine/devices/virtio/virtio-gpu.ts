@@ -1,8 +1,9 @@
 import type { DeviceState, StateValue } from '../../base/device.ts';
 import type { Register } from '../../base/register-map.ts';
+import { edidOf } from './gpu-edid.ts';
 import { GPU_BYTES_PER_PIXEL, GPU_FORMATS, type GpuImage } from './gpu-image.ts';
 import { GpuResource } from './gpu-resource.ts';
-import { VIRTIO_ID } from './virtio-bits.ts';
+import { feature, VIRTIO_ID } from './virtio-bits.ts';
 import type { VirtioBackend, VirtioHost } from './virtio-device.ts';
 import type { Chain, Segment } from './virtqueue.ts';
 
@@ -10,6 +11,8 @@ export interface VirtioGpuOptions {
   /** Size the display asks for, in pixels. */
   readonly width: number;
   readonly height: number;
+  /** The display says what it is (VIRTIO_GPU_F_EDID). */
+  readonly edid?: boolean;
 }
 
 const CONTROL = 0;
@@ -25,18 +28,22 @@ const COMMAND = {
   TRANSFER_TO_HOST_2D: 0x105,
   RESOURCE_ATTACH_BACKING: 0x106,
   RESOURCE_DETACH_BACKING: 0x107,
+  GET_EDID: 0x10a,
   UPDATE_CURSOR: 0x300,
   MOVE_CURSOR: 0x301,
 } as const;
 const RESPONSE = {
   OK_NODATA: 0x1100,
   OK_DISPLAY_INFO: 0x1101,
+  OK_EDID: 0x1104,
   ERR_UNSPEC: 0x1200,
   ERR_OUT_OF_MEMORY: 0x1201,
   ERR_INVALID_SCANOUT_ID: 0x1202,
   ERR_INVALID_RESOURCE_ID: 0x1203,
   ERR_INVALID_PARAMETER: 0x1205,
 } as const;
+/** Feature bit (5.7.3). */
+const F_EDID = 1;
 const FLAG_FENCE = 1;
 const HEADER_BYTES = 24;
 const SCANOUTS = 1;
@@ -79,7 +86,7 @@ const NO_SCANOUT: Scanout = { x: 0, y: 0, width: 0, height: 0, resource: 0 };
 const NO_CURSOR: Cursor = { x: 0, y: 0, hotX: 0, hotY: 0, resource: 0 };
 
 /**
- * Graphics device (virtio 1.2, section 5.7), two-dimensional, with one scan-out and a cursor, as QEMU's with edid=off.
+ * Graphics device (virtio 1.2, section 5.7), two-dimensional, with one scan-out and a cursor, as QEMU's.
  * What is on the screen is state of the machine: `screen` shows it as of now.
  */
 export class VirtioGpu implements VirtioBackend {
@@ -99,9 +106,9 @@ export class VirtioGpu implements VirtioBackend {
     this.#size = options;
   }
 
-  // SPEC-GAP: no EDID (bit 1), no 3D: the display tells its size in GET_DISPLAY_INFO alone.
+  // SPEC-GAP: no 3D, no blobs.
   features(): bigint {
-    return 0n;
+    return this.#size.edid === true ? feature(F_EDID) : 0n;
   }
 
   attach(host: VirtioHost): void {
@@ -184,7 +191,7 @@ export class VirtioGpu implements VirtioBackend {
     const answer = this.#command(type, view);
     const bytes = typeof answer === 'number' ? new Uint8Array(HEADER_BYTES) : answer;
     const head = new DataView(bytes.buffer);
-    const status = typeof answer === 'number' ? answer : RESPONSE.OK_DISPLAY_INFO;
+    const status = typeof answer === 'number' ? answer : head.getUint32(0, true);
     head.setUint32(0, status, true);
     if (status >= RESPONSE.ERR_UNSPEC) {
       this.#host.observer.guestError(
@@ -208,6 +215,8 @@ export class VirtioGpu implements VirtioBackend {
     switch (type) {
       case COMMAND.GET_DISPLAY_INFO:
         return this.#displayInfo();
+      case COMMAND.GET_EDID:
+        return has(8) ? this.#edid(u32(0)) : RESPONSE.ERR_UNSPEC;
       case COMMAND.RESOURCE_CREATE_2D:
         return has(16) ? this.#create(u32(0), u32(4), u32(8), u32(12)) : RESPONSE.ERR_UNSPEC;
       case COMMAND.RESOURCE_UNREF:
@@ -232,9 +241,22 @@ export class VirtioGpu implements VirtioBackend {
   #displayInfo(): Uint8Array {
     const bytes = new Uint8Array(HEADER_BYTES + SCANOUTS_MAX * DISPLAY_BYTES);
     const view = new DataView(bytes.buffer);
+    view.setUint32(0, RESPONSE.OK_DISPLAY_INFO, true);
     view.setUint32(HEADER_BYTES + 8, this.#size.width, true);
     view.setUint32(HEADER_BYTES + 12, this.#size.height, true);
     view.setUint32(HEADER_BYTES + 16, 1, true);
+    return bytes;
+  }
+
+  /** QEMU: whether or not the feature was offered. */
+  #edid(scanout: number): number | Uint8Array {
+    if (scanout >= SCANOUTS) return RESPONSE.ERR_INVALID_PARAMETER;
+    const edid = edidOf(this.#size.width, this.#size.height);
+    const bytes = new Uint8Array(HEADER_BYTES + 8 + edid.length);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, RESPONSE.OK_EDID, true);
+    view.setUint32(HEADER_BYTES, edid.length, true);
+    bytes.set(edid, HEADER_BYTES + 8);
     return bytes;
   }
 

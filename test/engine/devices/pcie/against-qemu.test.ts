@@ -84,7 +84,7 @@ const KINDS: readonly (readonly [string, string])[] = [
   ['virtio-net-pci', 'romfile='],
   ['virtio-serial-pci', ''],
   ['virtio-balloon-pci', ''],
-  ['virtio-gpu-pci', 'edid=off'],
+  ['virtio-gpu-pci', ''],
   ['virtio-9p-pci', 'fsdev=f,mount_tag=share'],
   ['virtio-keyboard-pci', ''],
   ['virtio-mouse-pci', ''],
@@ -127,6 +127,7 @@ describe.skipIf(!haveQemu)('PCIe against QEMU', () => {
     const given: { readonly [kind: string]: PciDeviceConfig['properties'] } = {
       'virtio-blk-pci': { drive: 'd', serial: 'disk-one' },
       'virtio-9p-pci': { mount_tag: 'share' },
+      'virtio-gpu-pci': { edid: true },
     };
     const properties = given[kind] ?? {};
     const devices: PciDeviceConfig[] = [];
