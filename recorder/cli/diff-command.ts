@@ -27,8 +27,8 @@ and one that does not, two kernels, two machines. Positions, times, polling and 
 difference; how the machines were set up is told first.
 
 Options:
-  --only WHAT    compares only this (several: any of them): console, interrupts, irq N, a device (uart0), or a
-                 register (gicd.GICD_CTLR); how the machines were set up does not count then
+  --only WHAT    compares only this (several: any of them): console, interrupts, exceptions, dma (of level full),
+                 irq N, a device (uart0), or a register (gicd.GICD_CTLR); how the machines were set up does not count then
   --context N    events shown before and after the first difference (4)
   --json         the result as JSON
 
@@ -107,11 +107,13 @@ function readOnly(list: readonly string[], sides: readonly NamedSide[]): NonNull
     if (irq !== null) return (stream) => stream.kind === 'interrupt' && stream.id === String(Number(irq[1]));
     if (what === 'interrupts') return (stream) => stream.kind === 'interrupt';
     if (what === 'console') return (stream) => stream.kind === 'console';
+    if (what === 'exceptions') return (stream) => stream.kind === 'exception';
+    if (what === 'dma') return (stream) => stream.kind === 'dma';
     const [device = '', register, ...rest] = what.split('.');
     const map = sides.map(({ maps }) => maps(device)).find((each) => each !== undefined);
     if (map === undefined || rest.length > 0) {
       throw new OptionError(
-        `--only ${what}: allowed are console, interrupts, irq N, a device, or DEVICE.REGISTER${hint(what, ['console', 'interrupts'], 0)}`,
+        `--only ${what}: allowed are console, interrupts, exceptions, dma, irq N, a device, or DEVICE.REGISTER${hint(what, ['console', 'interrupts', 'exceptions', 'dma'], 0)}`,
       );
     }
     if (register === undefined) return (stream) => stream.kind !== 'interrupt' && stream.id === device;

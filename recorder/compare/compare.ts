@@ -1,5 +1,5 @@
 /** Two recordings side by side: where they first part, and what differs from there on. */
-import type { RegisterMaps, SyncTraceReader, TraceEvent } from '../../traces/index.ts';
+import { keeps, type RegisterMaps, type SyncTraceReader, type TraceEvent } from '../../traces/index.ts';
 import { align, type Hunk } from './align.ts';
 import { type ConfigurationDifference, compareConfigurations } from './configuration.ts';
 import { MeaningReader, type StreamKey } from './meaning.ts';
@@ -65,6 +65,8 @@ export interface Comparison {
   readonly ends: readonly [string, string];
   /** Beyond this position a recording was not compared: too long, or damaged. */
   readonly comparedTo: readonly [number | undefined, number | undefined];
+  /** Kinds of events that one of the recordings keeps and the other does not. */
+  readonly oneSided: readonly ('exception' | 'dma')[];
   /** The same in meaning; with `only`, in what was asked for. */
   readonly same: boolean;
 }
@@ -76,7 +78,12 @@ const BUDGET = 200_000_000;
 
 export function compareTraces(a: Side, b: Side, options: CompareOptions = {}): Comparison {
   const configuration = options.only === undefined ? compareConfigurations(a.reader, b.reader) : [];
-  const chosen = options.only ?? (() => true);
+  const { only } = options;
+  const uncompared = (['exception', 'dma'] as const).filter(
+    (kind) => !keeps(a.reader.header.level, kind) || !keeps(b.reader.header.level, kind),
+  );
+  const chosen: Chosen = (stream, token) =>
+    !(uncompared as readonly string[]).includes(stream.kind) && only?.(stream, token) !== false;
   const left = readStreams(a.reader, a.maps, chosen);
   const right = readStreams(b.reader, b.maps, chosen);
   const budget = { left: BUDGET };
@@ -131,6 +138,9 @@ export function compareTraces(a: Side, b: Side, options: CompareOptions = {}): C
     firstOnConsole,
     ends,
     comparedTo: [left.comparedTo, right.comparedTo],
+    oneSided: uncompared.filter(
+      (kind) => keeps(a.reader.header.level, kind) !== keeps(b.reader.header.level, kind),
+    ),
     same: first === undefined && isSetAlike && endsAlike,
   };
 }

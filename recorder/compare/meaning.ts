@@ -3,16 +3,16 @@
  *
  * Two runs of one system differ in positions and times, in the values of clocks, in how often a loop polled, and in
  * the addresses of their code. None of that is a difference. So accesses are compared per device (those of system
- * registers per CPU, too), by register, direction and value; interrupts by number; the console by line, without
- * time stamps.
+ * registers per CPU, too), by register, direction and value; interrupts by number; synchronous exceptions by class,
+ * level and cause; DMA per device, by direction and length; the console by line, without time stamps.
  */
 import { findRegister } from '../../engine/base/register-map.ts';
 import type { RegisterMaps, TraceEvent } from '../../traces/index.ts';
 
 /** A part of a machine whose events have an order that means something. */
 export interface StreamKey {
-  readonly kind: 'device' | 'interrupt' | 'console' | 'power' | 'guest-error';
-  /** Device id; number of the interrupt as text. */
+  readonly kind: 'device' | 'interrupt' | 'console' | 'power' | 'guest-error' | 'exception' | 'dma';
+  /** Device id; number of the interrupt as text; class of the exception. */
   readonly id: string;
   /** For what each CPU has of its own; -1: shared. */
   readonly cpu: number;
@@ -41,6 +41,10 @@ const CLOCK_REGISTERS = /^(CNT\w*(CT|CVAL|TVAL)\w*|RTC(DR|MR|LR)|PM(CCNTR|EVCNTR
 /** States that are polled. */
 const STATUS_REGISTERS = /^(UARTFR|UARTRIS|UARTMIS|GICD_CTLR_RWP|InterruptStatus)$/;
 const PRIVATE_INTERRUPTS = 32;
+/** Classes of ESR_ELx.EC (Arm DDI 0487, D24.2.40) with a fault status code in bits 5:0. */
+const ABORTS = new Set([0x20, 0x21, 0x24, 0x25]);
+/** What programs do all the time: calls, page faults, the first use of floating point. Which comes first is timing. */
+const USUAL_CLASSES = new Set([0x07, 0x15, 0x18, 0x20, 0x24]);
 
 export class MeaningReader {
   readonly #maps: RegisterMaps;
@@ -83,6 +87,24 @@ export class MeaningReader {
           token: event.message,
           repeats: true,
         };
+      case 'exception': {
+        const { what, fromEl, toEl, syndrome } = event;
+        // Interrupts are compared as such, and a return follows from what was taken.
+        if (what !== 'sync' && what !== 'serror') return undefined;
+        const number = Number((syndrome >> 26n) & 63n);
+        const cause = ABORTS.has(number) ? ` ${(syndrome & 63n).toString(16)}` : '';
+        const id = what === 'serror' ? 'SError' : `class 0x${number.toString(16)}`;
+        const isUsual = fromEl === 0 && USUAL_CLASSES.has(number);
+        // A task may run on any CPU.
+        const stream = this.#stream('exception', `${id} from EL${fromEl}`, -1, isUsual);
+        return { stream, token: `EL${toEl}${cause}`, repeats: false };
+      }
+      case 'dma': {
+        const { device, write, length } = event;
+        // Frames come when they come.
+        const stream = this.#stream('dma', device, -1, /net/.test(device));
+        return { stream, token: `${write ? 'w' : 'r'} ${length}`, repeats: !write };
+      }
       default:
         return undefined;
     }

@@ -190,6 +190,13 @@ export function readStreams(reader: SyncTraceReader, maps: RegisterMaps, chosen:
   return comparedTo === undefined ? { streams } : { streams, comparedTo };
 }
 
+const OTHERS = {
+  'guest-error': (id: string) => `guest errors of ${id}`,
+  exception: (id: string) => `exceptions of ${id}`,
+  dma: (id: string) => `DMA of ${id}`,
+  power: () => 'power',
+};
+
 /** `gic-cpu on cpu0`, `interrupt 34`, `console of uart0`. */
 export function streamName({ kind, id, cpu }: StreamKey): string {
   const name =
@@ -199,8 +206,6 @@ export function streamName({ kind, id, cpu }: StreamKey): string {
         ? `interrupt ${id}`
         : kind === 'console'
           ? `console of ${id}`
-          : kind === 'guest-error'
-            ? `guest errors of ${id}`
-            : 'power';
+          : OTHERS[kind](id);
   return cpu < 0 ? name : `${name} on cpu${cpu}`;
 }

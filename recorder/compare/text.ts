@@ -164,6 +164,8 @@ export interface DiffReport {
   readonly notes: readonly string[];
 }
 
+const OTHER_KINDS: readonly string[] = ['power', 'guest-error', 'exception', 'dma'];
+
 export function report(
   comparison: Comparison,
   sides: readonly [NamedSide, NamedSide],
@@ -180,6 +182,10 @@ export function report(
       ? []
       : [`${i === 0 ? 'A' : 'B'} was compared up to position ${to} only: it is too long, or damaged there`],
   );
+  for (const kind of comparison.oneSided)
+    notes.push(
+      `${kind === 'dma' ? 'DMA is' : 'exceptions are'} not compared: only one of them has level full`,
+    );
   for (const { name, complete } of differing)
     if (!complete) notes.push(`${name}: too different to be aligned any further`);
   return {
@@ -235,7 +241,8 @@ export function report(
       .slice(0, MAX_TOLD)
       .map((stream) => consoleLines(sides, stream)),
     others: differing
-      .filter(({ key }) => key.kind === 'power' || key.kind === 'guest-error')
+      .filter(({ key, counts }) => OTHER_KINDS.includes(key.kind) && counts)
+      .slice(0, MAX_TOLD)
       .map((stream) => {
         const { a: left, b: right } = told(sides, stream, stream.differences[0]!);
         return `${stream.name}: A ${left.trim()}; B ${right.trim()}`;

@@ -5,6 +5,7 @@ import { registerMapsOf } from '../../../recorder/session/register-maps.ts';
 import { recordedConfig } from '../../../recorder/session/setup.ts';
 import { MemorySource, PURE_CODEC, SyncTraceReader } from '../../../traces/index.ts';
 import { FOUR_CPUS, recordTrace, STORM } from '../session/debug-support.ts';
+import { forge } from '../session/forge.ts';
 
 function side(trace: Uint8Array): Side {
   const reader = SyncTraceReader.open(new MemorySource(trace), { codec: PURE_CODEC });
@@ -160,5 +161,48 @@ describe('a line', () => {
       Array.from({ length: 200_000 }, (_, i) => hashText(`GICD_ISENABLER1 w4 ${i.toString(16)}`)),
     );
     expect(hashes.size).toBe(200_000);
+  });
+});
+
+describe('exceptions and DMA', () => {
+  const base = recordTrace({ kernel: STORM, gic: 3, level: 'full', until: 400_000 });
+  const changed = (change: Parameters<typeof forge>[1]['event']) =>
+    compareTraces(side(base), side(forge(base, change === undefined ? {} : { event: change })));
+
+  it('are the same in a recording and itself', () => {
+    expect(changed(undefined).same).toBe(true);
+  });
+
+  it('that one of them has are told by class, level and cause', () => {
+    const found = changed((event) =>
+      event.kind === 'exception' && event.what === 'irq' && event.position > 200_000
+        ? { ...event, what: 'sync', syndrome: (0x25n << 26n) | 0x07n }
+        : event,
+    );
+    expect(found.first?.stream).toBe('exceptions of class 0x25 from EL1');
+    expect(found.same).toBe(false);
+  });
+
+  it('of a device count by direction and length, not by address', () => {
+    const dma = (address: number, length: number) =>
+      forge(base, {
+        event: (event, index) =>
+          index === 9
+            ? {
+                ...{ position: event.position, time: event.time, ordinal: event.ordinal, cpu: -1 },
+                ...({ kind: 'dma', device: 'virtio-mmio0', address, length, write: true } as const),
+              }
+            : event,
+      });
+    const compared = (a: Uint8Array, b: Uint8Array) => compareTraces(side(a), side(b));
+    expect(compared(dma(0x4000_0000, 64), dma(0x4100_0000, 64)).same).toBe(true);
+    expect(compared(dma(0x4000_0000, 64), dma(0x4000_0000, 128)).first?.stream).toBe('DMA of virtio-mmio0');
+  });
+
+  it('are left out, with a word, where only one recording has them', () => {
+    const devices = recordTrace({ kernel: STORM, gic: 3, until: 400_000 });
+    const { same, oneSided } = compareTraces(side(base), side(devices));
+    expect(same).toBe(true);
+    expect(oneSided).toEqual(['exception', 'dma']);
   });
 });
