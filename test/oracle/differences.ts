@@ -351,7 +351,7 @@ export function isNotYet(
     ((word & 0xfff0_0000) >>> 0 === 0xd530_0000 && registers.has((word >>> 5) & 0xffff));
 }
 
-/** What the bare-metal comparisons know: self-hosted-debug.test.ts. */
+/** What the bare-metal comparisons know: self-hosted-debug.test.ts, page-table-forms.test.ts. */
 export const BARE_METAL_DIFFERENCES: readonly (typeof OTHER_DIFFERENCES)[number][] = [
   {
     id: 'context-breakpoints',
@@ -390,5 +390,18 @@ export const BARE_METAL_DIFFERENCES: readonly (typeof OTHER_DIFFERENCES)[number]
     architecture: 'Address tags (TCR_EL1.TBI) do not count for watchpoints.',
     qemu: 'an access with a tagged address is not seen.',
     treatment: 'not generated.',
+  },
+  {
+    id: 'block-levels',
+    architecture:
+      'Blocks are allowed at some levels only (AArch64.BlockDescSupported); elsewhere they are Translation faults.',
+    qemu: 'takes a block at every level below 3.',
+    treatment: 'not generated.',
+  },
+  {
+    id: 'at-updates',
+    architecture: 'With FEAT_HAFDBS an AT instruction may set the Access flag, and need not (D8.4.6).',
+    qemu: 'AT updates the Access flag and the dirty state as an access would; here it changes no descriptor.',
+    treatment: 'these bits do not count where AT alone can have made the difference.',
   },
 ];

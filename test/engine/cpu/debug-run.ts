@@ -27,7 +27,7 @@ export function debugMachine(
   output: (text: string) => void,
 ): Machine {
   const base = defaultVirtConfig();
-  const size = 64 * 2 ** 20;
+  const size = 128 * 2 ** 20;
   return new Machine({
     config: {
       ...base,
