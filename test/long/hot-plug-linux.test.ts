@@ -49,7 +49,7 @@ class Running {
     // A line of the kernel may be on its way.
     const from = this.console.lastIndexOf('\n') + 1;
     this.type(line);
-    await this.says(/^DONE\r?$/m, from);
+    await this.says(/^DONE\r?\n/m, from);
     const lines = this.console.slice(from).replaceAll('\r', '').split('\n');
     const isSaid = (each: string): boolean => each !== '' && each !== 'DONE';
     return lines.filter((each) => isSaid(each) && !/^\[ +\d/.test(each));
@@ -127,12 +127,12 @@ describe.skipIf(!hasLinux)('Linux with devices that come and go', () => {
     socket: string,
   ): Promise<{ said: string[]; pci: Json; log: string[] }> {
     machine = running;
-    await running.says(/BOOT-OK/);
+    await running.says(/BOOT-OK[^\n]*\n/);
     running.client = await QmpClient.open(socket);
     const said: string[] = [];
-    await running.plug('virtio-blk-pci', 'rp1', 'b1', { drive: 'd' }, /\[vda\]/);
+    await running.plug('virtio-blk-pci', 'rp1', 'b1', { drive: 'd' }, /\[vda\][^\n]*\n/);
     said.push(...(await running.shell('while ! [ -b /dev/vda ]; do sleep 0.1; done; md5sum /dev/vda')));
-    await running.plug('virtio-rng-pci', 'rp2', 'r1', {}, /pci 0000:02:00.0: BAR 1 .*assigned/);
+    await running.plug('virtio-rng-pci', 'rp2', 'r1', {}, /pci 0000:02:00.0: BAR 1 .*assigned[^\n]*\n/);
     said.push(...(await running.shell('sleep 1; dd if=/dev/hwrng bs=16 count=1 2>/dev/null | wc -c')));
     said.push(
       ...(await running.shell(
@@ -147,7 +147,13 @@ describe.skipIf(!hasLinux)('Linux with devices that come and go', () => {
       )),
     );
     const net = { mac: '52:54:00:ab:cd:ef', romfile: '' };
-    await running.plug('virtio-net-pci', 'rp1', 'n1', net, /virtio-pci 0000:01:00.0: enabling device/);
+    await running.plug(
+      'virtio-net-pci',
+      'rp1',
+      'n1',
+      net,
+      /virtio-pci 0000:01:00.0: enabling device[^\n]*\n/,
+    );
     said.push(
       ...(await running.shell(
         'sleep 1; cat /sys/class/net/eth0/address; grep -c virtio0-input /proc/interrupts',
