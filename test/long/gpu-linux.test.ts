@@ -53,16 +53,7 @@ describe.skipIf(!hasDriver)('Linux with graphics', () => {
           'none',
         ],
         ...['-serial', 'stdio', '-monitor', `unix:${monitor},server,nowait`, '-icount', 'shift=0,sleep=off'],
-        ...[
-          '-device',
-          'virtio-gpu-pci,edid=off',
-          '-kernel',
-          LINUX_IMAGE,
-          '-initrd',
-          initrd,
-          '-append',
-          APPEND,
-        ],
+        ...['-device', 'virtio-gpu-pci', '-kernel', LINUX_IMAGE, '-initrd', initrd, '-append', APPEND],
       ],
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
@@ -103,7 +94,7 @@ describe.skipIf(!hasDriver)('Linux with graphics', () => {
           cpu: { ...base.cpu, model: 'cortex-a57' },
           gicVersion: gic,
           ram: { size: 512 * MiB, maxSize: 512 * MiB, slots: 0 },
-          pciDevices: placePciDevices([{ type: 'virtio-gpu-pci', id: 'gpu', properties: {} }]),
+          pciDevices: placePciDevices([{ type: 'virtio-gpu-pci', id: 'gpu', properties: { edid: true } }]),
         },
         images: {
           kernel: { name: 'Image', bytes: readFileSync(LINUX_IMAGE) },

@@ -1,5 +1,6 @@
 import type { DeviceState, StateValue } from '../../base/device.ts';
 import type { Register } from '../../base/register-map.ts';
+import { hashBytes } from '../../base/state-hash.ts';
 import { edidOf } from './gpu-edid.ts';
 import { GPU_BYTES_PER_PIXEL, GPU_FORMATS, type GpuImage } from './gpu-image.ts';
 import { GpuResource } from './gpu-resource.ts';
@@ -303,8 +304,23 @@ export class VirtioGpu implements VirtioBackend {
     const resource = this.#resources.get(id);
     if (resource === undefined) return RESPONSE.ERR_INVALID_RESOURCE_ID;
     if (!resource.contains(rect)) return RESPONSE.ERR_INVALID_PARAMETER;
-    if (this.#scanout.resource === id) this.#host.observer.note('flush', { ...rect });
+    if (this.#scanout.resource === id) {
+      this.#host.observer.note('flush', { ...rect });
+      this.#noteFrame();
+    }
     return RESPONSE.OK_NODATA;
+  }
+
+  /**
+   * At level `full`: what the screen shows now, as the hash of its pixels, so that equal and different pictures can be
+   * told apart along a recording. The picture itself follows from a replay (`virtrace screenshot`).
+   */
+  #noteFrame(): void {
+    const { observer } = this.#host;
+    if (observer.wantsDetail?.() === false) return;
+    const image = this.screen();
+    if (image === undefined) return;
+    observer.note('frame', { width: image.width, height: image.height, hash: hashBytes(image.rgba) });
   }
 
   #transfer(rect: Rect, offset: number, id: number): number {
