@@ -12,12 +12,19 @@ import {
 import { parseOnOff } from '../../engine/boards/virt/properties.ts';
 import type { NetworkRequest } from '../host/net/network.ts';
 import { type CharacterDevice, type CharacterTarget, characterDevice } from './character-options.ts';
-import { DEVICE_TYPES, type DeviceType, deviceRefusal, REFUSED_DEVICE_PROPERTIES } from './device-types.ts';
+import {
+  DEFAULT_DEVICE_PROPERTIES,
+  DEVICE_TYPES,
+  type DeviceType,
+  deviceNamed,
+  deviceRefusal,
+  REFUSED_DEVICE_PROPERTIES,
+} from './device-types.ts';
 import type { DriveRequest } from './drive-options.ts';
 import { HelpAnswer, OptionError } from './errors.ts';
 import type { FolderRequest } from './folder-options.ts';
 import { deviceHelp, devicePropertyHelp } from './help.ts';
-import { readKeyValues, readNumber } from './key-values.ts';
+import { flattenJson, readKeyValues, readNumber } from './key-values.ts';
 
 export interface DeviceRequests {
   readonly virtioMmio: readonly VirtioMmioConfig[];
@@ -251,10 +258,12 @@ function macsFor(given: readonly Given[]): (string | undefined)[] {
   });
 }
 
-function split(text: string): Given {
-  const name = text.split(',')[0]!.replace(/^driver=/, '');
+function split(given: string): Given {
+  const text = flattenJson('-device', given);
+  // In JSON the type may be anywhere.
+  const name = (/^\s*\{/.test(given) && /(?:^|,)driver=([^,]*)/.exec(text)?.[1]) || firstOf(text);
   if (name === 'help' || name === '?') throw new HelpAnswer(deviceHelp());
-  const type = DEVICE_TYPES.find((candidate) => candidate.name === name);
+  const type = deviceNamed(name);
   if (type === undefined) {
     const why =
       deviceRefusal(name) ?? `unknown device; allowed are ${DEVICE_TYPES.map((t) => t.name).join(', ')}`;
@@ -265,9 +274,14 @@ function split(text: string): Given {
     implied: 'driver',
     allowed: ['driver', ...type.properties.map((property) => property.name)],
     refused: REFUSED_DEVICE_PROPERTIES,
+    same: DEFAULT_DEVICE_PROPERTIES,
     switches: true,
   });
   return { type, values };
+}
+
+function firstOf(text: string): string {
+  return text.split(',')[0]!.replace(/^driver=/, '');
 }
 
 /** Ids of the board's own parts, which events and hashes name. */

@@ -25,7 +25,7 @@ const ID = text('id', 'name of the device, also in events');
 const BUS = text('bus', 'virtio-mmio-bus.N, N from 0 to 31; default: the highest free one');
 
 /** Properties that belong to PCI and to the number of queues there. */
-const PCI_ONLY = ['num-queues', 'disable-legacy', 'iommu_platform'];
+const PCI_ONLY = ['num-queues', 'vectors', 'disable-legacy', 'iommu_platform'];
 
 /** Every virtio device has a form for each transport. */
 const MMIO_TYPES: readonly DeviceType[] = PCI_DEVICE_TYPES.flatMap((type) =>
@@ -63,66 +63,115 @@ export const DEVICE_TYPES: readonly DeviceType[] = [
   },
 ];
 
-/** Properties of QEMU's virtio devices that are refused. */
-export const REFUSED_DEVICE_PROPERTIES: { readonly [name: string]: string } = Object.fromEntries(
-  [
-    ...[
-      'any_layout',
-      'event_idx',
-      'indirect_desc',
-      'iommu_platform',
-      'notify_on_empty',
-      'packed',
-      'queue_reset',
-    ],
-    ...[
-      'use-disabled-flag',
-      'use-started',
-      'x-disable-legacy-check',
-      'bootindex',
-      'config-wce',
-      'cyls',
-      'discard',
-    ],
-    ...[
-      'discard_granularity',
-      'heads',
-      'iothread',
-      'lcyls',
-      'lheads',
-      'logical_block_size',
-      'lsecs',
-      'max_ports',
-    ],
-    ...[
-      'max-discard-sectors',
-      'max-write-zeroes-sectors',
-      'min_io_size',
-      'num-queues',
-      'opt_io_size',
-      'queue-size',
-    ],
-    ...[
-      'physical_block_size',
-      'report-discard-granularity',
-      'request-merging',
-      'rerror',
-      'scsi',
-      'secs',
-      'werror',
-    ],
-    ...[
-      'seg-max-adjust',
-      'share-rw',
-      'write-cache',
-      'write-zeroes',
-      'emergency-write',
-      'max-bytes',
-      'period',
-    ],
-    ...['account-failed', 'account-invalid', 'backend_defaults', 'x-enable-wce-if-config-wce'],
-  ].map((name) => [name, "the device has QEMU's default"]),
-);
+/**
+ * Properties of QEMU's devices, with the values that say what is so here anyway: its defaults, and what a machine
+ * whose images are never written to and whose disks have no errors cannot tell apart.
+ */
+export const DEFAULT_DEVICE_PROPERTIES: { readonly [name: string]: readonly string[] } = {
+  // Rings and transports.
+  any_layout: ['on', 'true'],
+  event_idx: ['on', 'true'],
+  indirect_desc: ['on', 'true'],
+  notify_on_empty: ['on', 'true'],
+  packed: ['off', 'false'],
+  'use-disabled-flag': ['on', 'true'],
+  'use-started': ['on', 'true'],
+  'disable-modern': ['off', 'false'],
+  'disable-legacy': ['auto'],
+  'modern-pio-notify': ['off', 'false'],
+  'page-per-vq': ['off', 'false'],
+  ats: ['off', 'false'],
+  rombar: ['0', '1'],
+  // Disks.
+  'config-wce': ['on', 'true'],
+  discard: ['on', 'true'],
+  'write-zeroes': ['on', 'true'],
+  'write-cache': ['on', 'auto'],
+  'share-rw': ['on', 'off', 'true', 'false'],
+  'request-merging': ['on', 'true'],
+  'seg-max-adjust': ['on', 'true'],
+  scsi: ['off', 'false'],
+  rerror: ['auto', 'report', 'stop', 'ignore'],
+  werror: ['auto', 'report', 'stop', 'ignore', 'enospc'],
+  logical_block_size: ['512'],
+  physical_block_size: ['512'],
+  min_io_size: ['0'],
+  opt_io_size: ['0'],
+  // Networks.
+  mq: ['off', 'false'],
+  rx_queue_size: ['256'],
+  tx_queue_size: ['256'],
+  host_mtu: ['0'],
+  ...Object.fromEntries(
+    [
+      'csum',
+      'gso',
+      'guest_csum',
+      'mrg_rxbuf',
+      'status',
+      'ctrl_vq',
+      'ctrl_rx',
+      'ctrl_vlan',
+      'ctrl_mac_addr',
+    ].map((name) => [name, ['on', 'true']]),
+  ),
+  // Others.
+  'emergency-write': ['on', 'true'],
+  max_ports: ['31'],
+  max_outputs: ['1'],
+  blob: ['off', 'false'],
+  'disable-acs': ['off', 'false'],
+};
+
+const AS_QEMU = "the device has QEMU's default";
+
+/** Properties of QEMU's devices that are refused, each with the reason. */
+export const REFUSED_DEVICE_PROPERTIES: { readonly [name: string]: string } = {
+  bootindex: 'firmware is not told an order of devices',
+  iothread: 'there are no host threads in the machine',
+  ...Object.fromEntries(
+    ['io-reserve', 'mem-reserve', 'pref32-reserve', 'pref64-reserve', 'bus-reserve'].map((name) => [
+      name,
+      'a port asks for no more than what is behind it',
+    ]),
+  ),
+  ...Object.fromEntries(
+    [
+      ...[
+        'iommu_platform',
+        'queue_reset',
+        'x-disable-legacy-check',
+        'cyls',
+        'heads',
+        'secs',
+        'lcyls',
+        'lheads',
+      ],
+      ...['lsecs', 'discard_granularity', 'max-discard-sectors', 'max-write-zeroes-sectors', 'num-queues'],
+      ...['queue-size', 'report-discard-granularity', 'max-bytes', 'period', 'account-failed', 'vectors'],
+      ...['account-invalid', 'backend_defaults', 'x-enable-wce-if-config-wce', 'hotplug', 'romfile'],
+      ...[
+        'x-speed',
+        'x-width',
+        'aer',
+        'failover',
+        'rss',
+        'hash',
+        'speed',
+        'duplex',
+        'tx',
+        'x-txtimer',
+        'hostmem',
+      ],
+    ].map((name) => [name, AS_QEMU]),
+  ),
+};
+
+/** QEMU's shorter names. */
+export function deviceNamed(name: string): DeviceType | undefined {
+  const find = (wanted: string): DeviceType | undefined => DEVICE_TYPES.find((type) => type.name === wanted);
+  return find(name) ?? (/^virtio-[a-z]+$/.test(name) ? find(`${name}-pci`) : undefined);
+}
 
 /** Devices of QEMU's that people ask for; undefined: not known. */
 export function deviceRefusal(name: string): string | undefined {
@@ -133,6 +182,10 @@ export function deviceRefusal(name: string): string | undefined {
   if (/^(e1000|rtl8139|igb|vmxnet|usb-net)/.test(name)) {
     return 'QEMU has it, virtrace does not; use virtio-net-pci';
   }
+  if (/^(x3130|xio3130|i82801b11|pci-bridge|pcie-pci-bridge|pxb|ioh3420)/.test(name)) {
+    return 'QEMU has it, virtrace does not; use pcie-root-port, also behind another one';
+  }
+  if (name === 'virtserialport') return 'QEMU has it, virtrace does not; use virtconsole';
   if (/^(virtio-gpu|ramfb|bochs|VGA|vga|qxl|cirrus)/.test(name)) {
     return 'QEMU has it, virtrace does not; use virtio-gpu-pci';
   }

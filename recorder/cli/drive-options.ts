@@ -24,19 +24,22 @@ export interface DriveRequests {
 
 const INTERFACES = ['none', 'pflash', 'virtio', 'ide', 'scsi', 'sd', 'mtd', 'floppy', 'xen'] as const;
 const COW = 'images are never written to, so there is nothing to cache or flush';
+/** What makes no difference where nothing is written to an image and reading it takes no time. */
+const SAME: { readonly [key: string]: readonly string[] } = {
+  cache: ['none', 'writeback', 'unsafe'],
+  aio: ['threads', 'native', 'io_uring'],
+  discard: ['ignore', 'off'],
+  'detect-zeroes': ['off'],
+  media: ['disk'],
+  werror: ['report', 'stop', 'ignore', 'enospc'],
+  rerror: ['report', 'stop', 'ignore'],
+  'copy-on-read': ['off'],
+};
 const REFUSED_KEYS: { readonly [key: string]: string } = {
-  cache: COW,
-  aio: COW,
-  discard: COW,
-  'detect-zeroes': COW,
   copy_on_read: COW,
-  'copy-on-read': COW,
-  werror: 'images are never written to',
-  rerror: 'an image that cannot be read ends the run',
   bus: 'use if=none and -device',
   addr: 'use if=none and -device',
   throttling: 'the disk has no speed',
-  media: 'there are no CD-ROM drives',
 };
 
 /** @throws OptionError */
@@ -83,6 +86,7 @@ function readDrive(
     implied: 'file',
     allowed: ['file', 'if', 'id', 'format', 'readonly', 'read-only', 'unit', 'index', 'snapshot'],
     refused: REFUSED_KEYS,
+    same: SAME,
   });
   const file = values.get('file');
   if (file === undefined || file === '') throw new OptionError('-drive: file= is missing');

@@ -5,6 +5,7 @@ import { validateVirtConfig } from '../../engine/boards/virt/validate.ts';
 import type { NetworkRequest } from '../host/net/network.ts';
 import type { TimedInput } from '../session/input-script.ts';
 import type { RunningChoices } from '../session/setup.ts';
+import { readBlockdevs } from './blockdev-options.ts';
 import {
   type CharacterTarget,
   type LogItem,
@@ -90,7 +91,12 @@ export function readMachineRequest(given: RawOptions): MachineRequest {
   checkNones(raw);
   const log = readLogItems(raw.d);
   const characters = readCharacterDevices(raw.chardev ?? []);
-  const { drives, flash, withDevice } = readDrives(raw.drive ?? [], raw.pflash ?? [], raw.bios);
+  const { drives: named, flash, withDevice } = readDrives(raw.drive ?? [], raw.pflash ?? [], raw.bios);
+  const nodes = readBlockdevs(raw.blockdev ?? []);
+  for (const id of nodes.keys()) {
+    if (named.has(id)) throw new OptionError(`-blockdev node-name=${id}: a -drive is called so`);
+  }
+  const drives = new Map([...named, ...nodes]);
   // QEMU: a drive with if=virtio is a device after those that were asked for.
   const own = withDevice.map((id) => `virtio-blk-pci,drive=${id.replaceAll(',', ',,')}`);
   const { netdevs, devices: nics } = readNetdevs(raw.netdev ?? [], raw.nic ?? [], raw.net ?? []);

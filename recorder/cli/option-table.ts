@@ -59,6 +59,13 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     group: 'devices',
   },
   {
+    name: 'blockdev',
+    value: 'driver=...,node-name=ID',
+    repeat: true,
+    description: 'the same in parts, driver=raw|qcow2|file, file=NODE or file.filename=FILE; or as JSON',
+    group: 'devices',
+  },
+  {
     name: 'pflash',
     value: 'FILE',
     repeat: true,

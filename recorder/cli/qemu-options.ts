@@ -28,7 +28,7 @@ const REASONS: { readonly [reason: string]: readonly string[] } = {
     'audiodev',
     'audio-help',
   ],
-  [DISK]: ['hda', 'hdb', 'hdc', 'hdd', 'cdrom', 'blockdev', 'iscsi'],
+  [DISK]: ['hda', 'hdb', 'hdc', 'hdd', 'cdrom', 'iscsi'],
   [HOST]: [
     ...[
       'daemonize',

@@ -11,6 +11,7 @@ export interface RawOptions {
   readonly dtb?: string;
   readonly bios?: string;
   readonly drive?: readonly string[];
+  readonly blockdev?: readonly string[];
   readonly pflash?: readonly string[];
   readonly device?: readonly string[];
   readonly object?: readonly string[];

@@ -82,14 +82,71 @@ const controllers: readonly (Omit<Setup, 'cpus' | 'always'> & { readonly always:
   },
 ];
 
-const setups: readonly Setup[] = controllers.flatMap(({ always, ...setup }) =>
-  [1, 4].map((cpus) => ({
-    ...setup,
-    name: `${setup.name}, ${cpus} CPUs`,
-    cpus,
-    always: always.includes(cpus),
-  })),
-);
+/** Odd but legal: what is behind what, and how many. Of these `e` is a second disk, which cannot be written to. */
+const SECOND_DISK = 'if=none,id=e,format=raw,readonly=on,file=';
+const topologies: readonly Setup[] = [
+  {
+    name: 'topology: functions of one device, ports behind ports, two NICs',
+    machine: 'gic-version=3',
+    cpus: 4,
+    options: [
+      ...['-device', 'pcie-root-port,id=a,chassis=1,slot=1,addr=2,multifunction=on'],
+      ...['-device', 'pcie-root-port,id=b,chassis=2,slot=2,addr=2.1'],
+      ...['-device', 'pcie-root-port,id=c,chassis=3,slot=3,bus=b'],
+      ...['-device', 'virtio-blk-pci,drive=d,bus=a,num-queues=2', '-drive', SECOND_DISK],
+      ...['-device', 'virtio-blk-pci,drive=e,bus=c', '-netdev', 'user,id=n', '-netdev', 'user,id=m'],
+      ...['-device', 'virtio-net-pci,netdev=n,romfile=,addr=5.0,multifunction=on'],
+      ...['-device', 'virtio-net-pci,netdev=m,romfile=,addr=5.1', '-device', 'virtio-rng-pci,addr=0x1f'],
+      ...['-device', 'virtio-serial-pci', '-device', 'virtconsole,chardev=c'],
+    ],
+  },
+  {
+    name: 'topology: behind transports and on PCI, without messages, all below 4 GiB',
+    always: true,
+    machine: 'gic-version=3,its=off,highmem=off',
+    cpus: 1,
+    options: [
+      ...['-device', 'virtio-blk-device,drive=d', '-drive', SECOND_DISK, '-device', 'virtio-blk-pci,drive=e'],
+      ...[
+        '-netdev',
+        'user,id=n',
+        '-device',
+        'virtio-net-pci,netdev=n,romfile=',
+        '-device',
+        'virtio-rng-device',
+      ],
+      ...['-device', 'virtio-serial-pci', '-device', 'virtconsole,chardev=c'],
+    ],
+  },
+  {
+    name: 'topology: functions behind one port, through the SMMU',
+    machine: 'gic-version=3,iommu=smmuv3',
+    cpus: 2,
+    options: [
+      ...['-device', 'pcie-root-port,id=a,chassis=1', '-drive', SECOND_DISK],
+      ...['-device', `virtio-blk-pci,drive=d,bus=a,addr=0.0,multifunction=on${TRANSLATED}`],
+      ...['-device', `virtio-blk-pci,drive=e,bus=a,addr=0.3${TRANSLATED}`, '-netdev', 'user,id=n'],
+      ...[
+        '-device',
+        `virtio-net-pci,netdev=n,romfile=${TRANSLATED}`,
+        '-device',
+        `virtio-rng-pci,addr=9${TRANSLATED}`,
+      ],
+      ...['-device', 'virtio-serial-pci', '-device', 'virtconsole,chardev=c'],
+    ],
+  },
+];
+
+const setups: readonly Setup[] = controllers
+  .flatMap(({ always, ...setup }): Setup[] =>
+    [1, 4].map((cpus) => ({
+      ...setup,
+      name: `${setup.name}, ${cpus} CPUs`,
+      cpus,
+      always: always.includes(cpus),
+    })),
+  )
+  .concat(topologies);
 const chosen = setups.filter(({ name, always }) =>
   wanted === '' ? always : wanted === 'all' || name.includes(wanted),
 );
@@ -98,11 +155,13 @@ describe.skipIf(!hasLinux)('Linux with everything on PCI Express', () => {
   const dir = temporary();
   const initrd = dir.file('initrd.cpio');
   const image = dir.file('disk');
+  const second = dir.file('second');
   let server: Server;
   let port = 0;
 
   beforeAll(async () => {
     makeProbeDisk(dir.path, initrd);
+    writeFileSync(second, disk.subarray(0, MiB));
     server = await serveProbe();
     port = (server.address() as { port: number }).port;
   });
@@ -116,7 +175,8 @@ describe.skipIf(!hasLinux)('Linux with everything on PCI Express', () => {
   const options = ({ machine, cpus, options, append = '' }: Setup, serial: string): string[] => [
     ...['-M', `virt,${machine}`, '-cpu', 'cortex-a57', '-smp', String(cpus), '-m', '512'],
     ...['-nodefaults', '-display', 'none', '-serial', `file:${serial}`, '-chardev', 'stdio,id=c'],
-    ...['-drive', `if=none,id=d,format=raw,file=${image}`, ...options],
+    ...['-drive', `if=none,id=d,format=raw,file=${image}`],
+    ...options.map((text) => (text === SECOND_DISK ? text + second : text)),
     ...['-kernel', LINUX_IMAGE, '-initrd', initrd, '-append'],
     `console=ttyAMA0 cryptomgr.notests=1 vt.global_cursor_default=0 web=${port} ${append}`.trim(),
   ];
@@ -167,11 +227,10 @@ describe.skipIf(!hasLinux)('Linux with everything on PCI Express', () => {
     const { probe, out } = await record(setup, trace);
     expect(probe.use).toContain(`${createHash('md5').update(DOWNLOAD).digest('hex')}  /down`);
     expect(probe.use).toContain('2 packets transmitted, 2 packets received');
-    expect(probe.use).toContain('rng virtio_rng.0 1024');
+    expect(probe.use).toMatch(/^rng virtio_rng\.\d 1024$/m);
     expect(probe.use).toContain('console hello console');
     expect(out).toContain('back hello console');
     const rgb = await replay(trace);
-    expect(new Set(rgb).size).toBeGreaterThan(200);
     if (qemu === undefined) return;
     writeFileSync(image, disk);
     const serial = dir.file('theirs.txt');
@@ -190,6 +249,9 @@ describe.skipIf(!hasLinux)('Linux with everything on PCI Express', () => {
     expect(probe.interrupts).toBe(theirs.interrupts);
     expect(linesBeyond(probe.log, theirs.log)).toEqual([]);
     expect(linesBeyond(theirs.log, probe.log)).toEqual([]);
-    expect(Buffer.compare(rgb!, theirRun.rgb!)).toBe(0);
+    expect(rgb === undefined).toBe(!setup.options.some((text) => text.startsWith('virtio-gpu')));
+    if (rgb === undefined) return;
+    expect(new Set(rgb).size).toBeGreaterThan(200);
+    expect(Buffer.compare(rgb, theirRun.rgb!)).toBe(0);
   });
 });

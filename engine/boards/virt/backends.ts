@@ -65,8 +65,13 @@ export function makeBackend(device: DescribedDevice, ports: BackendPorts, queues
       const drive = String(properties.drive ?? '');
       const storage = ports.drive(drive);
       if (storage === undefined) throw new OptionError(`${option},drive=${drive}: there is no such -drive`);
-      const serial = properties.serial;
-      return new VirtioBlk({ storage, queues, ...(serial === undefined ? {} : { serial: String(serial) }) });
+      const { serial, 'queue-size': entries } = properties;
+      return new VirtioBlk({
+        storage,
+        queues,
+        ...(serial === undefined ? {} : { serial: String(serial) }),
+        ...(entries === undefined ? {} : { entries: Number(entries) }),
+      });
     }
     case 'virtio-net':
       return new VirtioNet({ mac: macOf(option, properties.mac) });

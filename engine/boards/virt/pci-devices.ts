@@ -46,6 +46,7 @@ export const COMMON_PCI_PROPERTIES: readonly DeviceProperty[] = [
 
 /** What virtio devices have on PCI alone. */
 const VIRTIO_PCI_PROPERTIES: readonly DeviceProperty[] = [
+  number('vectors', 'message interrupts (MSI-X); 0: INTx only; default: as many as the device can use'),
   flag('disable-legacy', 'no interface for drivers older than virtio 1.0; default: on behind a root port'),
   flag('iommu_platform', 'memory accesses go through the IOMMU (VIRTIO_F_ACCESS_PLATFORM); default off'),
 ];
@@ -59,6 +60,7 @@ export const PCI_DEVICE_TYPES: readonly PciDeviceType[] = [
       text('drive', 'id of the -drive with its image'),
       text('serial', 'serial number the guest sees'),
       number('num-queues', 'request queues; default: one per CPU'),
+      number('queue-size', 'entries of a queue, a power of two from 4 to 1024; default 256'),
       ...VIRTIO_PCI_PROPERTIES,
     ],
   },
@@ -165,7 +167,7 @@ const SLOTS = 32;
 
 /** @throws OptionError unless the text is a device number and perhaps a function */
 export function parsePciAddress(option: string, given: string): number {
-  const match = /^([0-9a-f]{1,2})(?:\.([0-7]))?$/i.exec(given.replace(/^0x/i, ''));
+  const match = /^([0-9a-f]{1,2})(?:\.(?:0x)?([0-7]))?$/i.exec(given.replace(/^0x/i, ''));
   const device = match === null ? SLOTS : Number.parseInt(match[1]!, 16);
   if (device >= SLOTS) {
     throw new OptionError(`${option},addr=${given}: allowed are 0 to 1f, and a function 0 to 7 as in 5.1`);
@@ -191,6 +193,7 @@ export function placePciDevices(requests: readonly PciDeviceRequest[]): PciDevic
     const used = taken.get(bus) ?? new Set<number>();
     taken.set(bus, used);
     const devfn = addr === undefined ? firstFree(option, bus, used) : parsePciAddress(option, addr);
+    checkFunction(option, devfn, properties.multifunction === true, bus, placed);
     if (used.has(devfn)) {
       throw new OptionError(`${option},addr=${addr}: this place on ${bus === '' ? 'pcie.0' : bus} is taken`);
     }
@@ -198,6 +201,29 @@ export function placePciDevices(requests: readonly PciDeviceRequest[]): PciDevic
     placed.push({ devfn, type, id, properties: bus === '' ? properties : { ...properties, bus } });
   }
   return placed;
+}
+
+/** Function 0 says whether there are others, and says so for all that come after it. @throws OptionError */
+function checkFunction(
+  option: string,
+  devfn: number,
+  isMulti: boolean,
+  bus: string,
+  placed: readonly PciDeviceConfig[],
+): void {
+  const same = placed.filter(
+    (other) => other.devfn >> 3 === devfn >> 3 && (busOf(other) ?? '') === bus && other.devfn !== devfn,
+  );
+  const place = `${(devfn >> 3).toString(16)}.${devfn & 7}`;
+  if ((devfn & 7) === 0) {
+    if (isMulti || same.length === 0) return;
+    throw new OptionError(`${option},addr=${place}: other functions are there; add multifunction=on`);
+  }
+  const first = same.find((other) => (other.devfn & 7) === 0);
+  if (first === undefined || first.properties.multifunction === true) return;
+  throw new OptionError(
+    `${option},addr=${place}: function 0 there is alone; give ${first.type},id=${first.id} multifunction=on`,
+  );
 }
 
 function firstFree(option: string, bus: string, used: ReadonlySet<number>): number {
@@ -266,6 +292,14 @@ function propertyErrors(config: VirtConfig, device: PciDeviceConfig): string[] {
     errors.push(`-device ${type},romfile=${given}: virtrace has no option ROMs; allowed is romfile= alone`);
   }
   range('num-queues', 1, 1024);
+  range('vectors', 0, 2047);
+  const entries = properties['queue-size'];
+  if (entries !== undefined) {
+    range('queue-size', 4, 1024);
+    const given = Number(entries);
+    if (given >= 4 && given <= 1024 && (given & (given - 1)) !== 0)
+      errors.push(`-device ${type},queue-size=${given}: a power of two is needed`);
+  }
   range('xres', 16, 16_384);
   range('yres', 16, 16_384);
   const isModernOnly = MODERN_ONLY.test(type);

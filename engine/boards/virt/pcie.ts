@@ -137,7 +137,10 @@ function makeFunction(
   if (kind !== undefined) {
     const queues = kind === 'virtio-blk' ? blockQueues(config, device) : 1;
     const backend = makeBackend({ option: `-device ${type}`, kind, id, properties }, wiring, queues);
-    const vectors = vectorsOf(config, kind, queues);
+    const vectors =
+      properties.vectors === undefined || !hasMessages(config)
+        ? vectorsOf(config, kind, queues)
+        : Number(properties.vectors);
     return new VirtioPci(ports, {
       backend,
       vectors,

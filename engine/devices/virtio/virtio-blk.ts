@@ -12,6 +12,8 @@ export interface VirtioBlkOptions {
   readonly serial?: string;
   /** Request queues, 1 to 1024 (default 1). */
   readonly queues?: number;
+  /** Entries of each, a power of two up to 1024 (default 256). */
+  readonly entries?: number;
 }
 
 /** Feature bits (virtio 1.2, 5.2.3 and 5.2.3.1). */
@@ -105,7 +107,7 @@ export class VirtioBlk implements VirtioBackend {
     this.#storage = storage;
     this.#sectors = Math.floor(storage.sizeBytes / SECTOR);
     this.#geometry = guessGeometry(storage);
-    this.queueSizes = new Array<number>(options.queues ?? 1).fill(QUEUE_ENTRIES);
+    this.queueSizes = new Array<number>(options.queues ?? 1).fill(options.entries ?? QUEUE_ENTRIES);
     // The string with the zero that ends it, as much as fits.
     this.#serial = Uint8Array.from([...serial, '\0'].slice(0, ID_BYTES), (c) => c.charCodeAt(0));
   }
@@ -134,7 +136,7 @@ export class VirtioBlk implements VirtioBackend {
   readConfig(config: DataView): void {
     const { cylinders, heads, sectors } = this.#geometry;
     config.setBigUint64(0, BigInt(this.#sectors), true);
-    config.setUint32(12, QUEUE_ENTRIES - 2, true);
+    config.setUint32(12, this.queueSizes[0]! - 2, true);
     config.setUint16(16, cylinders, true);
     config.setUint8(18, heads);
     config.setUint8(19, sectors);

@@ -224,7 +224,7 @@ describe('readMachineRequest', () => {
     [{ drive: ['if=none,id=x'] }, '-drive: file= is missing'],
     [{ drive: ['file=a,if=scsi'] }, '-drive if=scsi: not on this board; use if=virtio, if=none or if=pflash'],
     [{ drive: ['file=a,if=none,id=x,format=vmdk'] }, /^-drive format=vmdk: virtrace has raw and qcow2/],
-    [{ drive: ['file=a,if=none,id=x,cache=none'] }, /^-drive cache=: QEMU has it, virtrace does not/],
+    [{ drive: ['file=a,if=none,id=x,cache=writethrough'] }, /^-drive cache=writethrough: QEMU has it/],
     [{ drive: ['file=a,if=none,id=x'] }, '-drive id=x: no -device has drive=x'],
     [{ device: ['virtio-blk-device'] }, '-device virtio-blk-device: drive= is missing'],
     [{ device: ['virtio-blk-device,drive=x'] }, /no -drive if=none has this id; there is none$/],
@@ -233,6 +233,14 @@ describe('readMachineRequest', () => {
       /^-device virtio-blk-pci,drive=x: no -drive if=none has this id; there is none$/,
     ],
     [{ device: ['virtio-rng-pci,addr=20'] }, /^-device virtio-rng-pci,addr=20: allowed are 0 to 1f/],
+    [
+      { device: ['virtio-rng-pci,addr=2', 'virtio-rng-pci,addr=2.1'] },
+      /addr=2\.1: function 0 there is alone/,
+    ],
+    [{ device: ['virtio-rng-pci,addr=2.1', 'virtio-rng-pci,addr=2'] }, /add multifunction=on/],
+    [{ device: ['virtio-rng-pci,romfile=x.rom'] }, /romfile=x\.rom: virtrace has no option ROMs/],
+    [{ device: ['virtio-rng-pci,bootindex=1'] }, /bootindex=: QEMU has it, virtrace does not: firmware/],
+    [{ device: ['x3130-upstream,id=u'] }, /use pcie-root-port/],
     [
       { device: ['virtio-rng-pci,bus=rp'] },
       /^-device virtio-rng-pci,bus=rp: no pcie-root-port before it has this id/,
@@ -248,7 +256,7 @@ describe('readMachineRequest', () => {
     ],
     [{ device: ['nonsense'] }, /^-device nonsense: unknown device; allowed are virtio-blk-device, /],
     [{ device: ['virtio-rng-device,foo=1'] }, /^-device virtio-rng-device: unknown key 'foo'; allowed are/],
-    [{ device: ['virtio-rng-device,packed=on'] }, /^-device virtio-rng-device packed=: QEMU has it/],
+    [{ device: ['virtio-rng-device,packed=on'] }, /^-device virtio-rng-device packed=on: QEMU has it/],
     [
       { device: ['virtio-rng-device,bus=virtio-mmio-bus.32'] },
       /allowed are virtio-mmio-bus.0 to virtio-mmio-bus.31$/,
