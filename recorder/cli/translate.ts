@@ -48,7 +48,7 @@ function distance(a: string, b: string): number {
 
 function hint(name: string): string {
   const near = OPTION_ROWS.map((row) => ({ row, far: distance(name, row.name) }))
-    .filter(({ row, far }) => far <= 2 && far < row.name.length)
+    .filter(({ row, far }) => far <= 2 && far < row.name.length - 1)
     .sort((a, b) => a.far - b.far)[0];
   return near === undefined ? '' : `; did you mean ${dashed(near.row)}?`;
 }
