@@ -16,6 +16,15 @@ export function busAddressText(address: number): string {
 const hex = (value: unknown): string =>
   typeof value === 'number' ? `0x${value.toString(16)}` : String(value);
 
+const FUNCTIONS: ReadonlySet<string> = new Set(['requester', 'deviceId', 'stream']);
+
+/** One field of a note for itself: requester, DeviceID and StreamID with the function, addresses in hexadecimal. */
+export function fieldText(name: string, value: number | string | boolean): string {
+  if (typeof value !== 'number') return String(value);
+  if (FUNCTIONS.has(name)) return `${hex(value)}, PCI function ${functionName(value)}`;
+  return name === 'address' || name === 'data' ? busAddressText(value) : String(value);
+}
+
 /** A note without its device. The way of a message is told in words, everything else as names and values. */
 export function noteText({ what, fields }: Pick<NoteEvent, 'what' | 'fields'>): string {
   const { requester, vector, address, data, intid, deviceId, eventId, cpu } = fields;

@@ -1,6 +1,6 @@
 import { findRegister } from '../../engine/base/register-map.ts';
 import { interruptNumber } from '../../recorder/session/interrupt-words.ts';
-import { busAddressText, functionName } from '../../recorder/session/message-words.ts';
+import { busAddressText, fieldText, functionName } from '../../recorder/session/message-words.ts';
 import {
   decodeAccess,
   type EventFilter,
@@ -94,7 +94,9 @@ function factsOf(event: TraceEvent): EventDetails['facts'] {
       });
       break;
     case 'note':
-      for (const [name, value] of Object.entries(event.fields)) facts.push({ name, value: String(value) });
+      for (const [name, value] of Object.entries(event.fields)) {
+        facts.push({ name, value: fieldText(name, value) });
+      }
       break;
     case 'guest-error':
       if (event.offset !== 0) facts.push({ name: 'offset', value: hex(event.offset) });
