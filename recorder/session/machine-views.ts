@@ -222,7 +222,8 @@ export function deviceView(machine: Machine, id: string): DeviceView {
     return { device: id, rows: [], reference: '', problem: `there is no device ${id}` };
   const { time } = machine;
   const board = inertBoard(machine.config, () => time);
-  const devices = board.placed.map(({ device }) => device);
+  // PCI functions have no place of their own: their configuration space is shown.
+  const devices = [...board.placed.map(({ device }) => device), ...board.unplaced];
   const copy = devices.find((device) => device.id === id);
   const map = original.registers;
   const reference = map.reference;
