@@ -44,7 +44,7 @@ interface Setup {
 const devices = (more = ''): string[] => [
   ...['-device', `virtio-blk-pci,drive=d,serial=PROBE-1${more}`],
   ...['-netdev', 'user,id=n', '-device', `virtio-net-pci,netdev=n,romfile=${more}`],
-  ...['-device', `virtio-gpu-pci,edid=off${more}`],
+  ...['-device', `virtio-gpu-pci${more}`],
   ...['-device', `virtio-rng-pci${more}`],
   ...['-device', `virtio-serial-pci${more}`, '-device', 'virtconsole,chardev=c'],
 ];
