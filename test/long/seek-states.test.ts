@@ -15,7 +15,7 @@ import { hasLinux, LINUX_IMAGE, LINUX_INITRD } from '../support/machines.ts';
 /** The state at a position is the same whichever way led there: hash for hash, at a thousand random positions. */
 const PLACES = 1000;
 /** A third of a second for a million instructions that are compiled anew. */
-const COMPILED_PLACES = 250;
+const COMPILED_PLACES = 120;
 const COMPILED_DISTANCE = 400_000;
 
 const ways: readonly (readonly [name: string, running: RunningChoices, instructions: string])[] = [
