@@ -11,6 +11,7 @@ import { pluggedDevices } from '../session/plugged-devices.ts';
 import { MissingImages, ReplaySession, type ReplayStop } from '../session/replay.ts';
 import { recordedConfig } from '../session/setup.ts';
 import { Timeline } from '../session/timeline.ts';
+import { otherVersion } from '../session/version.ts';
 import { type MonitorOptions, readControls } from './control-options.ts';
 import { CommandError, EXIT, OptionError } from './errors.ts';
 import { GivenImages } from './given-images.ts';
@@ -233,7 +234,7 @@ function report(
     return exitCode;
   }
   if (stop.reason === 'diverged') {
-    io.error(divergenceText(stop.divergence));
+    io.error(divergenceText(stop.divergence) + otherVersion(reader.header.engine));
     return exitCode;
   }
   if (stop.reason === 'limit') {

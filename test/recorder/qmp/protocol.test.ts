@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { VERSION } from '../../../recorder/qmp/common-commands.ts';
 import { type QmpCommand, QmpError, QmpSession } from '../../../recorder/qmp/protocol.ts';
+import { ENGINE_VERSION } from '../../../recorder/session/version.ts';
 
 const COMMANDS = new Map<string, QmpCommand>([
   [
@@ -54,7 +55,7 @@ test('a session begins with a greeting and the negotiation, in QEMU’s spelling
   send('{"execute": "qmp_capabilities", "id": [1]}{"execute": "qmp_capabilities"}');
   session.event({ event: 'STOP' });
   expect(said).toEqual([
-    '{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": "virtrace 0.1.0"}, "capabilities": []}}\r\n',
+    `{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": "virtrace ${ENGINE_VERSION}"}, "capabilities": []}}\r\n`,
     '{"error": {"class": "CommandNotFound", "desc": "\'qmp_capabilities\' has to come first"}}\r\n',
     '{"error": {"class": "GenericError", "desc": "there is no capability \'oob\'"}}\r\n',
     '{"return": {}, "id": [1]}\r\n',
