@@ -575,6 +575,8 @@ class CaseMaker {
     const rt = s.word & 31;
     const e = this.#g.encodings[index]!;
     if (this.#g.never(e, s.word) || this.#touchesCounter(e, s.word)) return;
+    // What goes round may have another address in the register the next time.
+    if (s.mapped === true && this.#counter !== undefined) return;
     if (s.address) {
       if (rt === 31 || !this.#isFree(rt)) return;
       const aim: Aim = s.mapped === true ? { kinds: ['rw'], aligned: false } : { aligned: false };
