@@ -272,6 +272,9 @@ class CaseMaker {
     if (name === 'CASP') this.#written |= 2 << ((word >>> 16) & 31);
     if (/_pre|_post|LDST_pair|LDRA/.test(name)) this.#written |= 1 << ((word >>> 5) & 31);
     if (name.startsWith('BL')) this.#written |= 1 << 30;
+    // PACIAZ to AUTIBSP and XPACLRI; PACIA1716 and its like
+    if ((word & 0xffff_ff1f) >>> 0 === 0xd503_231f || word === 0xd503_20ff) this.#written |= 1 << 30;
+    if ((word & 0xffff_ff3f) >>> 0 === 0xd503_211f) this.#written |= 1 << 17;
   }
 
   /** The first value of Xn (31: the stack pointer in use) can still be chosen. */
