@@ -5,7 +5,7 @@ import { SIMD_LDST_ENCODINGS } from '../../engine/cpu/a64/encodings-simd.ts';
 import { instructionSet } from '../../engine/cpu/a64/instruction-set.ts';
 import { type CpuModelName, makeCpuConfig } from '../../engine/cpu/cpu-models.ts';
 import type { Batch, Case, CodeAddress, Surroundings } from './batch.ts';
-import { isAfterArmv80, isNeverGenerated, isNotYet, isOnlyLast, spsrCompared } from './differences.ts';
+import { isNeverGenerated, isNotYet, isOnlyLast, spsrCompared } from './differences.ts';
 import {
   CASE,
   DUMP_BYTES,
@@ -96,10 +96,7 @@ export class Generator {
     this.encodings = decoder.encodings;
     this.#find = (word) => decoder.find(word);
     this.#spsrCompared = spsrCompared(options.cpu, config.features);
-    // FEAT_* of later architectures exist on max only.
-    this.#notYet = isAfterArmv80(options.cpu)
-      ? isNotYet(options.cpu, decoder.encodings, config.features)
-      : () => false;
+    this.#notYet = isNotYet(options.cpu, decoder.encodings, config.features);
     this.encodings.forEach((e, i) => {
       this.#index.set(e.name, i);
       if (options.classes !== undefined && !options.classes.test(e.name)) return;
