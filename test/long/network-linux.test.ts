@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { temporary, virtrace } from '../recorder/cli/support.ts';
+import { downloadOf, serveProbe } from '../support/http-probe.ts';
 import { hasLinux, LINUX_IMAGE, LINUX_INITRD } from '../support/machines.ts';
 import { project, qemu } from '../support/qemu.ts';
 
@@ -17,27 +18,8 @@ import { project, qemu } from '../support/qemu.ts';
  */
 
 const MiB = 2 ** 20;
-const down = Uint8Array.from({ length: 3 * MiB }, (_, i) => (i * 31 + (i >> 8) * 7) & 0xff);
+const down = downloadOf(3 * MiB);
 const md5 = (bytes: Uint8Array): string => createHash('md5').update(bytes).digest('hex');
-
-/** Serves /down, and answers an upload with what it got. */
-function serve(): Promise<Server> {
-  const server = createServer((request, response) => {
-    if (request.url === '/down') {
-      response.setHeader('Content-Length', down.length);
-      response.end(down);
-      return;
-    }
-    const hash = createHash('md5');
-    let bytes = 0;
-    request.on('data', (data: Buffer) => {
-      hash.update(data);
-      bytes += data.length;
-    });
-    request.on('end', () => response.end(`got ${bytes} ${hash.digest('hex')}\n`));
-  });
-  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
-}
 
 interface Setup {
   readonly name: string;
@@ -83,7 +65,7 @@ describe.skipIf(!hasLinux)('Linux on a network', () => {
     const overlay = dir.file('overlay.cpio');
     spawnSync(process.execPath, [`${project}scripts/make-initramfs.mjs`, root, overlay]);
     writeFileSync(initrd, Buffer.concat([gunzipSync(readFileSync(LINUX_INITRD)), readFileSync(overlay)]));
-    server = await serve();
+    server = await serveProbe(down);
     port = (server.address() as { port: number }).port;
   });
   afterAll(() => {

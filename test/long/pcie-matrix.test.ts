@@ -8,16 +8,10 @@ import { openTrace } from '../../recorder/host/open-trace.ts';
 import { ReplaySession } from '../../recorder/session/replay.ts';
 import { screensOf } from '../../recorder/session/screen.ts';
 import { temporary, virtrace } from '../recorder/cli/support.ts';
+import { serveProbe } from '../support/http-probe.ts';
 import { linesBeyond } from '../support/kernel-log.ts';
 import { hasLinux, LINUX_IMAGE } from '../support/machines.ts';
-import {
-  DOWNLOAD,
-  makeProbeDisk,
-  type Probe,
-  readProbe,
-  runProbeOnQemu,
-  serveProbe,
-} from '../support/pci-probe.ts';
+import { DOWNLOAD, makeProbeDisk, type Probe, readProbe, runProbeOnQemu } from '../support/pci-probe.ts';
 import { qemu } from '../support/qemu.ts';
 
 /*
@@ -162,7 +156,7 @@ describe.skipIf(!hasLinux)('Linux with everything on PCI Express', () => {
   beforeAll(async () => {
     makeProbeDisk(dir.path, initrd);
     writeFileSync(second, disk.subarray(0, MiB));
-    server = await serveProbe();
+    server = await serveProbe(DOWNLOAD);
     port = (server.address() as { port: number }).port;
   });
   afterAll(() => {

@@ -1,10 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { downloadOf } from './http-probe.ts';
 import { LINUX_INITRD } from './machines.ts';
 import { project, qemu } from './qemu.ts';
 
@@ -33,26 +32,7 @@ export function makeProbeDisk(folder: string, file: string): void {
   );
 }
 
-export const DOWNLOAD = Uint8Array.from({ length: 2 ** 20 }, (_, i) => (i * 31 + (i >> 8) * 7) & 0xff);
-
-/** Serves /down, and answers an upload with what it got. */
-export function serveProbe(): Promise<Server> {
-  const server = createServer((request, response) => {
-    if (request.url === '/down') {
-      response.setHeader('Content-Length', DOWNLOAD.length);
-      response.end(DOWNLOAD);
-      return;
-    }
-    const hash = createHash('md5');
-    let bytes = 0;
-    request.on('data', (data: Buffer) => {
-      hash.update(data);
-      bytes += data.length;
-    });
-    request.on('end', () => response.end(`got ${bytes} ${hash.digest('hex')}\n`));
-  });
-  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
-}
+export const DOWNLOAD = downloadOf(2 ** 20);
 
 export interface Probe {
   /** The kernel's log before anything was used. */

@@ -1,4 +1,5 @@
 import { Assembler, REG, system } from '../../support/a64-assembler.ts';
+import { powerOff, printLog } from './guest-log.ts';
 
 /*
  * The guest of self-hosted-debug.test.ts. It carries out cases: each sets breakpoints, watchpoints and MDSCR_EL1 as a
@@ -284,30 +285,6 @@ function end(a: Assembler, cpus: number, print: boolean): void {
     a.access('ldr', 2, 1, cpu * 16);
     a.cbz(2, `wait${cpu}`);
   }
-  if (print) {
-    a.movImm(5, UART);
-    a.movImm(1, LOG_PA);
-    a.movImm(6, 15);
-    a.label('line');
-    a.accessPost('ldr', 2, 1, 8);
-    a.movImm(3, 16);
-    a.label('digit');
-    a.lsr(4, 2, 60);
-    a.addImm(7, 4, 0x30);
-    a.addImm(8, 4, 0x57);
-    a.subsImm(31, 4, 10);
-    a.csel(4, 7, 8, 'lo');
-    a.access('strb', 4, 5);
-    a.ror(2, 2, 60);
-    a.subsImm(3, 3, 1);
-    a.bCond('ne', 'digit');
-    a.movImm(4, 10);
-    a.access('strb', 4, 5);
-    a.cmp(1, LOG);
-    a.bCond('lo', 'line');
-  }
-  a.movImm(0, 0x8400_0008); // PSCI SYSTEM_OFF
-  a.hvc();
-  a.label('stay');
-  a.b('stay');
+  if (print) printLog(a, { uart: UART, first: LOG_PA, end: LOG, bytes: 8 });
+  powerOff(a);
 }

@@ -1,5 +1,6 @@
 import type { Random } from '../../oracle/random.ts';
 import { Assembler, REG, SYS, system } from '../../support/a64-assembler.ts';
+import { powerOff, printLog } from './guest-log.ts';
 
 /*
  * The guest of page-table-forms.test.ts. For each case it writes a few descriptors, points TTBR0 and TCR at them, asks
@@ -227,30 +228,8 @@ export function tableGuest(cases: readonly TableCase[]) {
   a.b('next');
 
   a.label('print');
-  a.movImm(5, UPPER + UART);
-  a.movImm(1, UPPER + BigInt(LOG_PA));
-  a.movImm(6, 15);
-  a.label('line');
-  a.accessPost('ldr', 2, 1, 8);
-  a.movImm(3, 16);
-  a.label('digit');
-  a.lsr(4, 2, 60);
-  a.addImm(7, 4, 0x30);
-  a.addImm(8, 4, 0x57);
-  a.subsImm(31, 4, 10);
-  a.csel(4, 7, 8, 'lo');
-  a.access('strb', 4, 5);
-  a.ror(2, 2, 60);
-  a.subsImm(3, 3, 1);
-  a.bCond('ne', 'digit');
-  a.movImm(4, 10);
-  a.access('strb', 4, 5);
-  a.cmp(1, LOG);
-  a.bCond('lo', 'line');
-  a.movImm(0, 0x8400_0008); // PSCI SYSTEM_OFF
-  a.hvc();
-  a.label('stay');
-  a.b('stay');
+  printLog(a, { uart: UPPER + UART, first: UPPER + BigInt(LOG_PA), end: LOG, bytes: 8 });
+  powerOff(a);
 
   const fixed = new BigUint64Array(512);
   const block = (1n << 10n) | (1n << 54n) | 1n; // AF, UXN

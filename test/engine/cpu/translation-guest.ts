@@ -1,4 +1,5 @@
 import { Assembler, REG, SYS } from '../../support/a64-assembler.ts';
+import { powerOff, printLog } from './guest-log.ts';
 
 /*
  * The part of the guest of translation-stress.test.ts that is the same for all programs: it carries out a list of
@@ -273,36 +274,8 @@ function loop(a: Assembler, cpus: number, log: boolean): void {
     a.access('ldr', 1, HEADER, cpu * HEADER_WORDS * 8);
     a.cbz(1, `wait${cpu}`);
   }
-  if (log) print(a);
-  a.movImm(0, 0x8400_0008); // PSCI SYSTEM_OFF
-  a.hvc();
-  a.label('stay');
-  a.b('stay');
-}
-
-/** The log as lines of eight hexadecimal digits. */
-function print(a: Assembler): void {
-  a.movImm(5, linear(UART));
-  a.movImm(1, linear(LOGS_PA));
-  a.movImm(6, 15);
-  a.label('line');
-  a.accessPost('ldrw', 2, 1, 4);
-  a.movImm(3, 8);
-  a.label('digit');
-  a.lsr(4, 2, 28);
-  a.and(4, 4, 6);
-  a.addImm(7, 4, 0x30);
-  a.addImm(8, 4, 0x57);
-  a.subsImm(31, 4, 10);
-  a.csel(4, 7, 8, 'lo');
-  a.access('strb', 4, 5);
-  a.ror(2, 2, 60);
-  a.subsImm(3, 3, 1);
-  a.bCond('ne', 'digit');
-  a.movImm(4, 10);
-  a.access('strb', 4, 5);
-  a.cmp(1, LOG);
-  a.bCond('lo', 'line');
+  if (log) printLog(a, { uart: linear(UART), first: linear(LOGS_PA), end: LOG, bytes: 4 });
+  powerOff(a);
 }
 
 function handlers(a: Assembler): void {
