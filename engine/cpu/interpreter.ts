@@ -32,8 +32,8 @@ const XTLB = 15;
 const RUN_LOCALS: ValueType[] = [I32, I32, I32, I64, ...RARE_LOCALS, I64, I32];
 
 /**
- * Micro-ops that `run` leaves to a second function: V8 compiles a function of more than some thirty kilobytes with a
- * quicker register allocator, which costs a third of the interpreter's speed. Which side one is on changes nothing else.
+ * Micro-ops that `run` leaves to a second function: V8 compiles a function of too many values with a quicker register
+ * allocator (docs/performance.md says what that costs). Which side one is on changes nothing else.
  */
 const RARE =
   /^(v|f(add|sub|mul|div)|ld(add|clr|eor|set|[su]m|update)|swp|cas|pac_|[ax]+flag|cfinv|rmif|setf|stxp|adcs|rbit|smulh|zva|maintain|.*_u$)/;
